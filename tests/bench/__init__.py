@@ -1,0 +1,1 @@
+"""How much Taxiway costs beside the least that the same work can cost: `python -m tests.bench.run`."""

@@ -1,0 +1,57 @@
+"""How long a program takes to be there, and what it weighs before anybody has asked it for anything."""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.machine import Cores, family, memory
+from tests.bench.processes import environment, running
+from tests.bench.subjects import Subject, litellm_python
+
+#: What a program's own users import.
+_IMPORTS = {"taxiway": "import taxiway", "litellm": "import litellm"}
+
+_TIMED = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a start came to."""
+
+    first_boot_s: float
+    """With nothing there yet: Taxiway makes its database first."""
+    boot_s: float
+    idle_mb: float
+    import_s: float | None
+    """Of the package into a Python that has nothing loaded; None for the floor, which is no package."""
+
+
+async def start(subject: Subject, *, upstream: str, cores: Cores, folder: Path) -> Start:
+    """Start a program twice in one folder, and import its package once."""
+    await asyncio.to_thread(folder.mkdir, parents=True)
+    boots_s, idle_mb = [], 0.0
+    for _ in range(2):
+        program = subject.program(upstream=upstream, folder=folder)
+        async with running(program, core=cores.tested, folder=folder) as process:
+            boots_s.append(process.boot_s)
+            await asyncio.sleep(1.0)
+            idle_mb = sum(memory(pid).rss_bytes for pid in family(process.pid)) / 1e6
+    return Start(
+        first_boot_s=boots_s[0],
+        boot_s=boots_s[1],
+        idle_mb=idle_mb,
+        import_s=await _import_s(subject.kind),
+    )
+
+
+async def _import_s(kind: str) -> float | None:
+    if kind not in _IMPORTS:
+        return None
+    python = litellm_python() if kind == "litellm" else Path(sys.executable)
+    command = [str(python), "-c", _TIMED.format(_IMPORTS[kind])]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment(), stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await asyncio.wait_for(process.communicate(), timeout=60)
+    return float(told.split()[-1])

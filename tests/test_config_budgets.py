@@ -1,0 +1,135 @@
+"""The budgets of the configuration: of the service, of a provider, of a deployment."""
+
+import asyncio
+from dataclasses import replace
+
+import aiohttp
+import pytest
+from aiohttp import web
+from tests.holders import Holder
+from tests.test_budgets import crowd
+
+from taxiway.purses import Purse
+from taxiway.sandbox import Sandbox
+from taxiway.server import create_app
+from taxiway.server.keys import RUNNER
+from taxiway.server.reloading import reload
+from taxiway.server.running import listening
+from taxiway.settings import Budget, Settings
+from taxiway.store.memory import MemoryStore
+
+MODEL = "runwayml/gen4_image"
+
+
+@pytest.fixture
+def caller(client: aiohttp.ClientSession) -> Holder:
+    """Somebody who calls the service, which asks for no key."""
+    return Holder(client, "any")
+
+
+@pytest.mark.parametrize(
+    ("duration", "left"), [("1d", 800_000), ("1mo", 500_000), ("1w", 500_000), (None, 500_000)]
+)
+def test_a_new_period_has_a_new_budget(duration: str | None, left: int) -> None:
+    """At midnight a day's budget is whole again; a longer one goes on."""
+    midnight = 1_704_153_600.0  # from Monday to Tuesday, 2 January 2024
+    budget = Budget(microusd=800_000, duration=duration)
+    purse = Purse(budget, deployments=None, now=midnight - 60)
+    purse.looked(100_000, booked_microusd=0)
+    purse.book(200_000, now=midnight - 30)
+
+    assert 500_000 == purse.left_microusd(midnight - 1)
+    assert left == purse.left_microusd(midnight)
+
+
+class TestOfTheService:
+    """`max_budget` and `budget_duration` of `litellm_settings`."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """A service that may spend ten images a day."""
+        return replace(settings, max_budget_microusd=800_000, budget_duration="1d")
+
+    async def test_a_hundred_at_once_buy_ten(self, caller: Holder, sandbox: Sandbox) -> None:
+        """What it does not cover is refused before anything is bought, in any crowd."""
+        answers = await crowd(caller)
+
+        assert {(200, None): 10, (422, "budget_exceeded"): 90} == answers
+        assert 10 == len(sandbox.tasks)
+
+    async def test_the_refusal_says_what_is_left(self, caller: Holder) -> None:
+        """A request that is too dear is told what there is; a cheaper one is served."""
+        await asyncio.gather(*(caller.wait() for _ in range(9)))
+
+        status, document = await caller.wait(n=2)
+
+        assert (422, 200) == (status, (await caller.wait())[0])
+        assert (
+            "The budget of this service is $0.80, of which $0.08 are left"
+            in (document["error"]["message"])
+        )
+
+    async def test_the_next_process_knows_what_was_spent(
+        self, settings: Settings, store: MemoryStore, caller: Holder, sandbox: Sandbox
+    ) -> None:
+        """What was spent before a restart is in the ledger, and counts."""
+        await asyncio.gather(*(caller.wait() for _ in range(10)))
+
+        again = create_app(settings, store=store)
+        async with (
+            listening(again, host="127.0.0.1", port=0) as url,
+            aiohttp.ClientSession(url) as client,
+        ):
+            status, _ = await Holder(client, "any").wait()
+
+        assert 422 == status
+        assert 10 == len(sandbox.tasks)
+
+    async def test_a_failure_that_cost_nothing_gives_its_room_back(
+        self, caller: Holder, sandbox: Sandbox
+    ) -> None:
+        """What was set aside for a job is free when the job has ended for nothing."""
+        sandbox.will(*["fail:INTERNAL"] * 10)
+        failed = await asyncio.gather(*(caller.wait(num_retries=0) for _ in range(10)))
+
+        answers = await crowd(caller)
+
+        assert {502} == {status for status, _ in failed}
+        assert 10 == answers[200, None]
+
+
+class TestOfADeployment:
+    """`max_budget` and `budget_duration` of `litellm_params`, and `provider_budget_config`."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """Two deployments of one name, of which the first may spend three images."""
+        first = replace(settings.deployments[0], order=1, max_budget_microusd=240_000)
+        spare = replace(first, id="spare", order=2, max_budget_microusd=None)
+        return replace(settings, deployments=(first, spare))
+
+    async def test_others_take_its_place(self, caller: Holder, sandbox: Sandbox) -> None:
+        """With nothing left it takes no further tasks, and the next level does."""
+        used = []
+        for _ in range(5):
+            await caller.wait(model=MODEL)
+            used.append(caller.headers["x-litellm-model-id"])
+
+        assert ["gen4_image-1"] * 3 + ["spare"] * 2 == used
+
+    async def test_a_provider_has_one_too(
+        self, app: web.Application, caller: Holder, sandbox: Sandbox
+    ) -> None:
+        """What all deployments of a provider may cost; a reload brings it, and counts what was spent before."""
+        await caller.wait(model=MODEL)
+        settings = app[RUNNER].settings
+        budget = Budget(microusd=160_000, duration="1mo")
+
+        reload(app, replace(settings, provider_budgets={"runwayml": budget}))
+        await asyncio.sleep(1)
+        status, _ = await caller.wait(model=MODEL)
+        refused, document = await caller.wait(model=MODEL)
+
+        assert (200, 503) == (status, refused)
+        assert "no_deployment_available" == document["error"]["code"]
+        assert 2 == len(sandbox.tasks)

@@ -1,0 +1,153 @@
+"""Looks at tasks: GETs of which a generation needs half a dozen."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from taxiway.providers import open_session
+from taxiway.providers.looks import Looks
+
+pytestmark = pytest.mark.looptime(False)
+
+#: Answers one connection.
+Host = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+LIMIT = aiohttp.ClientTimeout(total=0.5, connect=0.3)
+
+
+@asynccontextmanager
+async def looking(host: Host, *, path: str = "") -> AsyncIterator[Looks]:
+    """Serve a host while the context lasts, and look below it."""
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await host(reader, writer)
+        finally:
+            writer.close()
+
+    async with open_session() as session, await asyncio.start_server(served, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        yield Looks(
+            session,
+            f"http://127.0.0.1:{port}{path}",
+            headers={"Authorization": "Bearer a-key"},
+            verify_tls=True,
+            limit=LIMIT,
+        )
+
+
+def answering(*answers: bytes, heard: list[bytes] | None = None, each: int = 1000) -> Host:
+    """Return a host that gives these answers in turn, and hangs up after so many on one connection."""
+    left = iter(answers)
+
+    async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(each):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if heard is not None:
+                heard.append(head)
+            writer.write(next(left))
+            await writer.drain()
+
+    return host
+
+
+def answer(body: bytes, *, status: str = "200 OK", headers: Sequence[str] = ()) -> bytes:
+    """Return an answer as bytes."""
+    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+async def test_a_look_says_what_it_must_and_no_more() -> None:
+    """The path is put behind that of the address, and the headers are those of every other call."""
+    heard: list[bytes] = []
+    async with looking(answering(answer(b"{}"), heard=heard), path="/runway") as looks:
+        status, _, body = await looks.get("/v1/tasks/a%2Fb")
+        [request] = heard
+        line, *headers = request.decode().strip().split("\r\n")
+
+    assert (status, body) == (200, b"{}")
+    assert line == "GET /runway/v1/tasks/a%2Fb HTTP/1.1"
+    assert {name.partition(":")[0] for name in headers} == {
+        *("Host", "Authorization", "Accept", "Accept-Encoding", "User-Agent"),
+    }
+    assert "Authorization: Bearer a-key" in headers
+
+
+async def test_looks_share_a_connection() -> None:
+    """The next look goes down the connection of the one before: this host has but one."""
+    connections = 0
+    host = answering(answer(b"1"), answer(b"2", status="404 Not Found"), answer(b"3"))
+
+    async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await host(reader, writer)
+
+    async with looking(counting) as looks:
+        found = [(await looks.get("/"))[::2] for _ in range(3)]
+
+    assert (connections, found) == (1, [(200, b"1"), (404, b"2"), (200, b"3")])
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_not_noticed() -> None:
+    """Whoever keeps a connection is hung up on at times, without an answer: the look is made once more."""
+    async with looking(answering(answer(b"1"), answer(b"2"), each=1)) as looks:
+        bodies = [(await looks.get("/"))[2] for _ in range(2)]
+
+    assert bodies == [b"1", b"2"]
+
+
+async def test_an_answer_may_come_in_pieces_compressed_and_announced() -> None:
+    """What proxies make of an answer is aiohttp's to read: chunks, gzip and interim answers."""
+    packed = gzip.compress(b'{"status": "RUNNING"}')
+    chunks = (
+        b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in (packed[:9], packed[9:])) + b"0\r\n\r\n"
+    )
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"
+    async with looking(answering(early + head + chunks, answer(b"2"))) as looks:
+        bodies = [(await looks.get("/"))[2] for _ in range(2)]
+
+    assert bodies == [b'{"status": "RUNNING"}', b"2"]
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", aiohttp.ClientPayloadError),
+        (answer(b"whole")[:-2], aiohttp.ClientPayloadError),
+        (b"", aiohttp.ServerDisconnectedError),
+    ],
+)
+async def test_what_is_no_answer_is_an_error_of_the_client(
+    said: bytes, error: type[Exception]
+) -> None:
+    """Something else than HTTP, half an answer, or none: the caller looks again, later."""
+    async with looking(answering(said, said, each=1)) as looks:
+        with pytest.raises(error):
+            await looks.get("/")
+
+
+async def test_a_look_has_its_time() -> None:
+    """Silence ends with the limit, and the connection with it: an answer that comes late would be another's."""
+
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with looking(silent) as looks:
+        with pytest.raises(TimeoutError):
+            await looks.get("/")
+
+
+async def test_a_header_cannot_hold_another() -> None:
+    """A line break in a header would begin the next one."""
+    async with open_session() as session:
+        looks = Looks(
+            session, "http://127.0.0.1:1", headers={"X": "a\r\nB: c"}, verify_tls=True, limit=LIMIT
+        )
+        with pytest.raises((ValueError, aiohttp.ClientError)):
+            await looks.get("/")

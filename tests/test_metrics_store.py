@@ -1,0 +1,115 @@
+"""The store's own numbers: read in the background, and shown to whoever scrapes."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from taxiway.errors import StoreError
+from taxiway.jobs import Phase
+from taxiway.metrics import Metrics
+from taxiway.protocols import Backlog
+from taxiway.server.store_watch import BACKLOG_PERIOD_S, watch_backlog
+
+NOW = 1_000.0
+
+
+class Store:
+    """A store with a backlog, that can be out of reach."""
+
+    def __init__(self) -> None:
+        self.backlog: Backlog = {Phase.QUEUED: (3, NOW - 60.0), Phase.RUNNING: (2, NOW - 9.5)}
+        self.reads = 0
+        self.mood = "well"
+
+    async def read(self) -> Backlog:
+        """Answer by mood."""
+        self.reads += 1
+        if self.mood == "refuses":
+            raise StoreError("The store is out of reach.")
+        if self.mood == "hangs":
+            await asyncio.Event().wait()
+        return self.backlog
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """The numbers of a service."""
+    return Metrics(["gen4"], version="1")
+
+
+@pytest.fixture
+def store() -> Store:
+    """The store."""
+    return Store()
+
+
+def shown(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """What the page tells of the store, zeros left out."""
+    body, _ = metrics.render(None)
+    return {
+        (sample.name.removeprefix("taxiway_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+        if sample.name.startswith(
+            ("taxiway_store_jobs", "taxiway_store_oldest", "taxiway_store_size")
+        )
+        if sample.value
+    }
+
+
+async def watched(store: Store, metrics: Metrics, *, for_s: float, folder: Path) -> None:
+    """Watch a store for some time."""
+    files = {"database": folder / "a.db", "wal": folder / "a.db-wal"}
+    watch = asyncio.create_task(
+        watch_backlog(store.read, files=files, metrics=metrics, now=lambda: NOW)
+    )
+    await asyncio.sleep(for_s)
+    assert not watch.done()
+    watch.cancel()
+    await asyncio.wait([watch])
+
+
+async def test_the_backlog_is_shown(store: Store, metrics: Metrics, tmp_path: Path) -> None:
+    """At once, and every quarter of a minute: how many jobs are in each phase, and how old the oldest is."""
+    await watched(store, metrics, for_s=BACKLOG_PERIOD_S * 2.5, folder=tmp_path)
+
+    assert store.reads == 3
+    assert shown(metrics) == {
+        ("store_jobs", "queued"): 3,
+        ("store_jobs", "running"): 2,
+        ("store_oldest_job_age_seconds", "queued"): 60.0,
+        ("store_oldest_job_age_seconds", "running"): 9.5,
+    }
+
+
+async def test_the_files_are_measured(store: Store, metrics: Metrics, tmp_path: Path) -> None:
+    """Those that are there; the log of a database may be absent."""
+    store.backlog = {}
+    (tmp_path / "a.db").write_bytes(b"x" * 4_096)
+    await watched(store, metrics, for_s=1.0, folder=tmp_path)
+
+    assert shown(metrics) == {("store_size_bytes", "database"): 4_096}
+
+
+@pytest.mark.parametrize("mood", ["refuses", "hangs"])
+async def test_a_failed_read_changes_nothing(
+    store: Store, metrics: Metrics, tmp_path: Path, mood: str
+) -> None:
+    """What was last known stays, the failure is counted, and the next round comes."""
+    watch = asyncio.create_task(
+        watch_backlog(store.read, files={}, metrics=metrics, now=lambda: NOW)
+    )
+    await asyncio.sleep(1.0)
+    store.mood = mood
+    await asyncio.sleep(BACKLOG_PERIOD_S * 3)
+    ended = watch.done()
+    watch.cancel()
+    await asyncio.wait([watch])
+    body, _ = metrics.render(None)
+
+    assert not ended
+    assert shown(metrics)["store_jobs", "queued"] == 3
+    assert store.reads == 4
+    assert b'taxiway_background_task_failures_total{task="backlog"} ' in body
