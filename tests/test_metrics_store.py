@@ -53,7 +53,7 @@ def shown(metrics: Metrics) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(body.decode())
         for sample in family.samples
         if sample.name.startswith(
-            ("taxiway_store_jobs", "taxiway_store_oldest", "taxiway_store_size")
+            ("taxiway_store_jobs", "taxiway_store_oldest", "taxiway_store_size", "taxiway_store_un")
         )
         if sample.value
     }
@@ -81,6 +81,18 @@ async def test_the_backlog_is_shown(store: Store, metrics: Metrics, tmp_path: Pa
         ("store_jobs", "running"): 2,
         ("store_oldest_job_age_seconds", "queued"): 60.0,
         ("store_oldest_job_age_seconds", "running"): 9.5,
+    }
+
+
+async def test_the_damaged_are_shown_apart(store: Store, metrics: Metrics, tmp_path: Path) -> None:
+    """Jobs that nobody can read are in no phase, and have a number of their own."""
+    store.backlog = {Phase.QUEUED: (3, NOW - 60.0), None: (2, NOW - 90.0)}
+    await watched(store, metrics, for_s=1.0, folder=tmp_path)
+
+    assert shown(metrics) == {
+        ("store_jobs", "queued"): 3,
+        ("store_oldest_job_age_seconds", "queued"): 60.0,
+        ("store_unreadable_jobs",): 2,
     }
 
 

@@ -436,14 +436,24 @@ class TestTrouble:
         with pytest.raises(StoreError, match=r"^A stored job cannot be read"):
             await store.get("job_0001")
 
-    async def test_a_damaged_document_hides_no_other(self, store: Store, file: Path) -> None:
-        """What is unfinished is counted without the one that cannot be read."""
+    async def test_a_damaged_document_hides_no_other(
+        self, store: Store, file: Path, url: str
+    ) -> None:
+        """What is unfinished is counted, the one that cannot be read by itself; it is told of once."""
         await store.create(event(new_job(1)))
         await store.create(event(new_job(2)))
+        await store.close()
         with closing(sqlite3.connect(file)) as other, other:
             other.execute("UPDATE jobs SET document = x'7b' WHERE id = 'job_0001'")
+        notes: list[tuple[str, object]] = []
 
-        assert {Phase.QUEUED: (1, new_job(2).created_at)} == await store.backlog()
+        again = await open_store(url, note=lambda name, **fields: notes.append((name, fields)))
+        counted = [await again.backlog(), await again.backlog()]
+        await again.close()
+
+        expected = {None: (1, new_job(1).created_at), Phase.QUEUED: (1, new_job(2).created_at)}
+        assert [expected, expected] == counted
+        assert [("store.unreadable", {"job_id": "job_0001"})] == notes
 
     async def test_a_database_that_lost_its_table_says_so(self, store: Store, file: Path) -> None:
         """Reads and writes that the database refuses are errors of the store that carry its words."""

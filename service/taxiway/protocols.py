@@ -154,8 +154,8 @@ class Existing:
     fingerprint: str | None
 
 
-#: The unfinished jobs by phase: how many, and the date of acceptance of the oldest.
-Backlog = Mapping[Phase, tuple[int, float]]
+#: The unfinished jobs by phase: how many, and the date of acceptance of the oldest. None is for the damaged ones.
+Backlog = Mapping[Phase | None, tuple[int, float]]
 
 
 class JobStore(KeyStore, Protocol):

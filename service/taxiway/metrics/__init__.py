@@ -71,6 +71,7 @@ class Metrics:
         self._lease_losses = families.counter("job_lease_losses_total")
         self._store_jobs = families.gauges("store_jobs")
         self._store_ages = families.gauges("store_oldest_job_age_seconds")
+        self._store_unreadable = families.gauge("store_unreadable_jobs")
         self._upstream = families.histograms("upstream_request_duration_seconds")
         self._upstream_retries = families.counters("upstream_retries_total")
         self._throttles = families.counters("upstream_throttles_total")
@@ -129,11 +130,14 @@ class Metrics:
         """Take a job that was handed over out of this replica's unfinished ones."""
         self._jobs.drop(job.id)
 
-    def store_jobs(self, counts: Mapping[Phase, int], oldest: Mapping[Phase, float]) -> None:
+    def store_jobs(
+        self, counts: Mapping[Phase | None, int], oldest: Mapping[Phase | None, float]
+    ) -> None:
         """Show the unfinished jobs of the whole store, as just read: how many by phase, and the oldest's age.
 
-        Ages are in seconds since the acceptance. A phase that is not named has none.
+        Ages are in seconds since the acceptance. A phase that is not named has none; None is for the unreadable.
         """
+        self._store_unreadable.set(counts.get(None, 0))
         for phase in Phase:
             self._store_jobs.of(phase).set(counts.get(phase, 0))
             self._store_ages.of(phase).set(max(0.0, oldest.get(phase, 0.0)))

@@ -182,6 +182,11 @@ TABLE = (
         words.PHASE,
         across="max",
     ),
+    _gauge(
+        "taxiway_store_unreadable_jobs",
+        "How many unfinished jobs are damaged in the store? Every replica tells all: take the max.",
+        across="max",
+    ),
     _counter(
         "taxiway_job_recoveries_total",
         "How many unfinished jobs were taken over from an earlier owner, and what had become of it?",

@@ -35,7 +35,7 @@ class Database(Protocol):
 
     @property
     def phase(self) -> ColumnElement[str]:
-        """The phase that is written in a job's document."""
+        """The phase that is written in a job's document: NULL, or an error of data, where it is damaged."""
         ...
 
     async def commit(self, group: Sequence[Write]) -> Sequence[Outcome]:

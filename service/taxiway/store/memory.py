@@ -141,7 +141,7 @@ class MemoryStore(MemoryKeys):
     async def backlog(self) -> Backlog:
         """Return what is unfinished, by phase."""
         with self._call("backlog"):
-            found: dict[Phase, tuple[int, float]] = {}
+            found: dict[Phase | None, tuple[int, float]] = {}
             for row in self._shelf.oldest_first():
                 if row.job.phase is not None:
                     count, oldest_at = found.get(row.job.phase, (0, row.job.created_at))

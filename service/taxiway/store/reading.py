@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Double, Select, Text, bindparam, func, select, tuple_
 
 from taxiway.protocols import JobQuery
 from taxiway.store.tables import jobs
@@ -13,6 +13,8 @@ GET = select(jobs.c.document).where(jobs.c.id == bindparam("job"))
 
 #: So many jobs are asked for in one statement; SQLite takes no more than some thousand parameters.
 NEWER_MAX = 500
+
+_by_age = tuple_(jobs.c.created_at, jobs.c.id)
 
 _AMONG = jobs.c.id.in_(bindparam("jobs", expanding=True))
 
@@ -30,6 +32,18 @@ UNFINISHED = (
     select(jobs.c.document)
     .where(jobs.c.finished_at.is_(None))
     .order_by(jobs.c.created_at, jobs.c.id)
+)
+
+#: So many documents are read at once where the database cannot look into them.
+PAGE = 500
+
+#: Read what is left to do, a page at a time.
+UNFINISHED_AFTER = (
+    select(jobs.c.id, jobs.c.created_at, jobs.c.document)
+    .where(jobs.c.finished_at.is_(None))
+    .where(_by_age > tuple_(bindparam("created_at", type_=Double), bindparam("job", type_=Text)))
+    .order_by(jobs.c.created_at, jobs.c.id)
+    .limit(PAGE)
 )
 
 #: Find what an owner should stop.
@@ -56,8 +70,7 @@ def page(query: JobQuery, last: tuple[float, str] | None) -> Select[Any]:
     """Return the statement for a page of the list; `last` is where the page before ended: date and id."""
     wanted = select(jobs.c.document).where(*_conditions(query))
     if last is not None:
-        by_age = tuple_(jobs.c.created_at, jobs.c.id)
-        wanted = wanted.where(by_age < tuple_(*last))
+        wanted = wanted.where(_by_age < tuple_(*last))
     return wanted.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(query.limit)
 
 

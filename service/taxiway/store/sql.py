@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from taxiway.deliveries import Endpoint
 from taxiway.errors import BadRequestError, LeaseLostError, StoreError, cut
 from taxiway.events import Event
-from taxiway.jobs import Job, Phase
+from taxiway.jobs import Job
 from taxiway.ledger import Grouping, Usage
 from taxiway.protocols import CLAIM_MAX, NOBODY, Backlog, Existing, JobQuery, Note, Origin, no_note
 from taxiway.signals import Signal
-from taxiway.store import asking, documents, forgetting, reading, usage
+from taxiway.store import asking, counting, documents, forgetting, reading, usage
 from taxiway.store.commits import GroupCommit
 from taxiway.store.database import Database
 from taxiway.store.keys import SqlKeys
@@ -28,8 +28,6 @@ from taxiway.store.schema import VERSION
 from taxiway.store.tables import HEAD
 from taxiway.store.timing import Observe, timed
 from taxiway.store.writes import Change, Creation, Held, Mark, Outcome, Sign, Write
-
-_PHASES = {phase.value: phase for phase in Phase}
 
 
 class SqlStore(SqlKeys):
@@ -133,11 +131,12 @@ class SqlStore(SqlKeys):
         return [documents.load(row.document) for row in rows]
 
     async def backlog(self) -> Backlog:
-        """Return what is unfinished, by phase: the database looks into the documents, and sends none."""
+        """Return what is unfinished, by phase; a damaged document is told of."""
         async with self._reading("backlog") as connection:
-            rows = (await connection.execute(reading.backlog(self._database.phase))).all()
-        # A word of a newer release is passed over: it is known to be there, and not what it is.
-        return {_PHASES[phase]: (n, oldest_at) for phase, n, oldest_at in rows if phase in _PHASES}
+            counted = await counting.backlog(connection, phase=self._database.phase)
+        for job_id in counted.damaged:
+            self._tell_of_unreadable(job_id)
+        return counted.backlog
 
     async def forget(self, before: float) -> int:
         """Delete what ended before a date, page by page, so that nobody waits for it long."""
