@@ -184,3 +184,49 @@ class TestOnDisconnectCancel:
 
         assert document["status"] == "completed"
         assert deletes(sandbox) == 0
+
+    @pytest.mark.parametrize("fields", [{}, {"on_disconnect": "cancel"}], ids=["setting", "field"])
+    async def test_who_joins_and_hangs_up_stops_no_job_that_nobody_waits_for(
+        self,
+        client: aiohttp.ClientSession,
+        url: str,
+        sandbox: Sandbox,
+        fields: Mapping[str, Any],
+    ) -> None:
+        """The first one has the job's id and will ask for it, so the job goes on without the second."""
+        key = {"Idempotency-Key": "a-fox"}
+        asked = {"headers": {**key, "Prefer": "respond-async"}, "json": {**ASK, **fields}}
+        async with client.post(GENERATIONS, **asked) as response:
+            job = await response.json()
+        await hang_up(url, sandbox, headers=key)
+
+        document = await ended(client, job["id"])
+
+        assert (document["status"], await newest(client)) == ("completed", document)
+        assert (deletes(sandbox), len(sandbox.tasks)) == (0, 1)
+
+    async def test_a_job_goes_on_while_anyone_waits(
+        self, client: aiohttp.ClientSession, url: str, sandbox: Sandbox
+    ) -> None:
+        """Of two who wait for one job the first hangs up, and the second gets the image."""
+        key = {"Idempotency-Key": "a-fox"}
+        first = asyncio.create_task(hang_up(url, sandbox, headers=key))
+        await asyncio.sleep(0.5)
+        async with client.post(GENERATIONS, json=ASK, headers=key) as response:
+            await first
+            answer = await response.json()
+
+        assert (response.status, len(answer["data"])) == (200, 1)
+        assert (deletes(sandbox), len(sandbox.tasks)) == (0, 1)
+
+    async def test_the_last_who_hangs_up_stops_the_job(
+        self, client: aiohttp.ClientSession, url: str, sandbox: Sandbox
+    ) -> None:
+        """Two wait for one job and hang up: with both of them gone it is cancelled."""
+        key = {"Idempotency-Key": "a-fox"}
+        await asyncio.gather(*(hang_up(url, sandbox, headers=key) for _ in range(2)))
+
+        document = await ended(client, (await newest(client))["id"])
+
+        assert document["status"] == "cancelled"
+        assert (deletes(sandbox), len(sandbox.tasks)) == (1, 1)

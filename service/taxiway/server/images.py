@@ -5,6 +5,8 @@ respond-async` answers at once with the job, `Prefer: wait=N` waits a while firs
 stored before anybody waits, and goes on whoever leaves.
 """
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from taxiway.errors import InternalServerError, NotReadyError
@@ -91,10 +93,14 @@ async def _submit(request: web.Request, asked: Asked, *, waits: bool) -> Job:
         request.app[WEBHOOKS].check(asked.delivery.policy.webhook)
     timeout_s = asked.delivery.timeout_s
     trace = request[TRACE]
+    policy = policy_of(request, asked)
+    if not waits:
+        # Who gets the job's id cannot hang up, so nobody who joins the job later may end it by doing so.
+        policy = replace(policy, on_disconnect="continue")
     submission = await request.app[RUNNER].submit(
         await _kept(request, asked),
         timeout_s=read_timeout(request.headers) if timeout_s is None else timeout_s,
-        policy=policy_of(request, asked),
+        policy=policy,
         origin=read_origin(
             request.headers, asked.generation, waits=waits, scope=identity_of(request).scope
         ),
