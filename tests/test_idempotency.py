@@ -162,6 +162,25 @@ async def test_a_key_that_is_none_is_refused(
     assert posts(sandbox) == 0
 
 
+@pytest.mark.parametrize("second", ["k2", "k1", ""])
+async def test_two_keys_are_refused(
+    client: aiohttp.ClientSession, sandbox: Sandbox, second: str
+) -> None:
+    """Nobody can say which of two keys names the purchase, so there is none; either is still free."""
+    async with client.post(
+        GENERATIONS,
+        json={"model": MODEL, "prompt": "A red fox"},
+        headers=[("Idempotency-Key", "k1"), ("Idempotency-Key", second)],
+    ) as response:
+        error = (await response.json())["error"]
+
+    assert (response.status, error["code"]) == (400, "invalid_idempotency_key")
+    assert error["message"] == "`Idempotency-Key` may be given once."
+    assert error["param"] == "Idempotency-Key"
+    assert posts(sandbox) == 0
+    assert "Idempotent-Replayed" not in (await ask(client, key="k1", prompt="A blue fox"))[2]
+
+
 # By the SDK's own count
 
 

@@ -6,28 +6,30 @@ their repeats, though, and a repeat asks for exactly what the first request aske
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
+from multidict import MultiMapping
 
 from taxiway.errors import BadRequestError
 from taxiway.jobs import GenerationRequest
 from taxiway.protocols import Caller, Origin
 
+_NAME = "Idempotency-Key"
 _KEY = re.compile(r"[ -~]{1,255}")
 _COUNT = re.compile(r"[0-9]{1,3}")
 
 
 def read_origin(
-    headers: Mapping[str, str], request: GenerationRequest, *, waits: bool, scope: str = ""
+    headers: MultiMapping[str], request: GenerationRequest, *, waits: bool, scope: str = ""
 ) -> Origin:
     """Return by what a request is known again. `waits`: its caller holds the connection for the image.
 
-    Raises `BadRequestError` (`invalid_idempotency_key`) for a key that is none.
+    Raises `BadRequestError` (`invalid_idempotency_key`) for a key that is none, and for two of them.
     """
     return Origin(
         scope=scope,
-        key_hash=_key_hash(headers.get("Idempotency-Key")),
+        key_hash=_key_hash(headers.getall(_NAME, ())),
         fingerprint=fingerprint(request),
         caller=Caller.WAITING if waits else Caller.ANSWERED,
     )
@@ -45,16 +47,19 @@ def fingerprint(request: GenerationRequest) -> str:
     return hashlib.sha256(document).hexdigest()
 
 
-def _key_hash(key: str | None) -> str | None:
-    """Return the digest of a key; the standard's quoted form and the bare one are the same key."""
-    if key is None:
+def _key_hash(keys: Sequence[str]) -> str | None:
+    """Return the digest of the key; the standard's quoted form and the bare one are the same key."""
+    if not keys:
         return None
+    if len(keys) > 1:
+        raise _refused("`Idempotency-Key` may be given once.")
+    (key,) = keys
     if len(key) >= 2 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if not _KEY.fullmatch(key):
-        raise BadRequestError(
-            "An Idempotency-Key has 1 to 255 printable ASCII characters.",
-            code="invalid_idempotency_key",
-            param="Idempotency-Key",
-        )
+        raise _refused("An Idempotency-Key has 1 to 255 printable ASCII characters.")
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _refused(why: str) -> BadRequestError:
+    return BadRequestError(why, code="invalid_idempotency_key", param=_NAME)

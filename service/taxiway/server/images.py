@@ -91,6 +91,9 @@ async def _submit(request: web.Request, asked: Asked, *, waits: bool) -> Job:
     """Return the request's job: a new one, or that of the same request asked before."""
     if asked.delivery.policy.webhook is not None:
         request.app[WEBHOOKS].check(asked.delivery.policy.webhook)
+    origin = read_origin(
+        request.headers, asked.generation, waits=waits, scope=identity_of(request).scope
+    )
     timeout_s = asked.delivery.timeout_s
     trace = request[TRACE]
     policy = policy_of(request, asked)
@@ -101,9 +104,7 @@ async def _submit(request: web.Request, asked: Asked, *, waits: bool) -> Job:
         await _kept(request, asked),
         timeout_s=read_timeout(request.headers) if timeout_s is None else timeout_s,
         policy=policy,
-        origin=read_origin(
-            request.headers, asked.generation, waits=waits, scope=identity_of(request).scope
-        ),
+        origin=origin,
         retry_count=read_retry_count(request.headers),
         streamed=asked.delivery.stream,
         context={"request_id": request[CALL_ID], **trace},

@@ -48,7 +48,11 @@ _REQUEST_CODES = (
     Code(BadRequestError, "invalid_request", "The request cannot be read."),
     Code(BadRequestError, "invalid_http", "The bytes are no request, or a line of it is too long."),
     Code(BadRequestError, "unsupported_content_type", "The body is of another type than is taken."),
-    Code(BadRequestError, "invalid_idempotency_key", "The Idempotency-Key has other characters."),
+    Code(
+        BadRequestError,
+        "invalid_idempotency_key",
+        "The Idempotency-Key has other characters, or there are two.",
+    ),
     Code(AuthenticationError, "missing_api_key", "No key was shown."),
     Code(AuthenticationError, "invalid_api_key", "The key is not valid here."),
     Code(AuthenticationError, "expired_key", "The key was valid once."),
