@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from taxiway.cadence import every
+from taxiway.sandbox import Sandbox
 
 MODEL = "runwayml/gen4_image"
 GENERATIONS = "/v1/images/generations"
@@ -29,6 +30,18 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+async def until(holds: Callable[[], bool], *, within_s: float = START_S) -> None:
+    """Return when something holds that nobody tells of. Raises `TimeoutError`."""
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+
+
+def posts(sandbox: Sandbox) -> int:
+    """Return how often a task was asked for, answered or not."""
+    return sum(record.path == "/v1/text_to_image" for record in sandbox.requests)
 
 
 class Service:
