@@ -7,8 +7,10 @@ import ast
 import re
 import statistics
 import subprocess
+import tomllib
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from taxiway import errors
@@ -55,6 +57,15 @@ def test_no_file_is_called_by_a_word_that_says_nothing() -> None:
 def test_the_source_root_is_no_package() -> None:
     """`service` is a folder: `import service` would load every module twice."""
     assert not (ROOT / "service" / "__init__.py").exists()
+
+
+def test_what_leans_on_inner_parts_is_held_below_the_next_minor_version() -> None:
+    """`providers/looks.py` uses what aiohttp promises nobody: the version that is tested is the last one allowed."""
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    (bounds,) = (each for each in wanted if each.startswith("aiohttp>"))
+    major, minor, _ = aiohttp.__version__.split(".", 2)
+
+    assert bounds.endswith(f",<{major}.{int(minor) + 1}")
 
 
 def test_the_tree_of_errors_is_drawn_in_full() -> None:
