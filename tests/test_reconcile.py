@@ -5,7 +5,7 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -222,6 +222,58 @@ async def test_runway_that_does_not_answer_is_an_error(
 
     assert (1, "") == (ended.code, ended.out)
     assert "Error: Runway answered 500 without an account.\n" == ended.err
+
+
+async def test_runway_that_cannot_be_reached_is_one_sentence(
+    operator: Operator, sandbox: Sandbox
+) -> None:
+    """It names the address and what to do, and no library's words for it."""
+    await sandbox.stop()
+
+    ended = await operator.run(*RECONCILE)
+
+    assert (1, "") == (ended.code, ended.out)
+    assert ended.err == (
+        f"Error: Runway at {sandbox.url} cannot be reached: "
+        "check `api_base` and the network, and try again.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("scheme", "says"),
+    [
+        pytest.param("http", "broke off before it had answered: try again later.", id="cut off"),
+        pytest.param(
+            "https",
+            "shows no certificate that is trusted here: check `api_base` and `ssl_verify`.",
+            id="no TLS",
+        ),
+    ],
+)
+async def test_what_listens_there_and_is_not_runway_is_one_sentence(
+    settings: Settings, scheme: str, says: str
+) -> None:
+    """A host that hangs up, and one that has no certificate."""
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if scheme == "https":
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, host="127.0.0.1", port=0)
+    base = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    (deployment,) = settings.deployments
+    async with server, aiohttp.ClientSession() as session:
+        (account,) = open_accounts(
+            [replace(deployment, api_base=base)],
+            session=session,
+            instruments=NoInstruments(),
+            note=no_note,
+        )
+        with pytest.raises(ProviderUnavailableError) as caught:
+            await account.account()
+
+    assert f"Runway at {base} {says}" == str(caught.value)
 
 
 @pytest.mark.parametrize("mark", ["usage:truncated", "usage:html", "usage:cut", "usage:401"])

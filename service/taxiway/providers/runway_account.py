@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from taxiway.errors import ProviderUnavailableError, cut
+from taxiway.errors import ProviderUnavailableError
 from taxiway.protocols import Instruments, Note
 from taxiway.settings import Deployment
 
@@ -83,7 +83,7 @@ class RunwayAccount:
         try:
             status, body = await self._read(method, path, wanted)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ProviderUnavailableError(cut(f"Runway did not answer: {error}")) from error
+            raise _unreachable(self._deployment.api_base, error) from error
         self._note_refusal(status)
         if status != 200 or not isinstance(body, dict):
             raise ProviderUnavailableError(f"Runway answered {status} without an account.")
@@ -146,6 +146,19 @@ def open_accounts(
         )
         for number, group in enumerate(groups.values(), start=1)
     )
+
+
+def _unreachable(base: str, error: Exception) -> ProviderUnavailableError:
+    """Return the sentence for an account that was not read, for somebody who knows the configuration."""
+    if isinstance(error, aiohttp.ClientSSLError):
+        sentence = "shows no certificate that is trusted here: check `api_base` and `ssl_verify`."
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        sentence = "cannot be reached: check `api_base` and the network, and try again."
+    elif isinstance(error, TimeoutError):
+        sentence = f"did not answer within {ACCOUNT_TIMEOUT_S:.0f} s: try again later."
+    else:
+        sentence = "broke off before it had answered: try again later."
+    return ProviderUnavailableError(f"Runway at {base} {sentence}")
 
 
 def _account(body: Mapping[str, Any]) -> Account:
