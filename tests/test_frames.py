@@ -63,7 +63,7 @@ def test_a_recorded_change_bears_its_revision() -> None:
     """Four lines: the name after the status, the revision as id, the job on one line, and a blank one."""
     job = job_at(4)
 
-    frame = frames.recorded(Event(job=job, at=1_001.5))
+    frame = frames.recorded(job)
 
     data = orjson.dumps(job_document(job))
     assert b"event: job.in_progress\nid: 4\ndata: " + data + b"\n\n" == frame
@@ -73,14 +73,14 @@ def test_a_tick_bears_no_id() -> None:
     """What no store knows cannot be resumed from."""
     job = job_at(4)
 
-    frame = frames.tick(Event(job=job, at=1_001.5))
+    frame = frames.tick(job)
 
     assert b"event: job.progress\ndata: " + orjson.dumps(job_document(job)) + b"\n\n" == frame
 
 
 def test_a_prompt_cannot_break_a_frame() -> None:
     """A newline in a prompt is escaped by JSON, so a frame has the lines it should have."""
-    frame = frames.recorded(Event(job=job_at(1, prompt="a\n\r\n\u2028\nid: 9\n\ndata: {}"), at=0))
+    frame = frames.recorded(job_at(1, prompt="a\n\r\n\u2028\nid: 9\n\ndata: {}"))
 
     assert 5 == frame.count(b"\n") + frame.count(b"\r") + 1 == len(frame.split(b"\n"))
 
@@ -101,11 +101,11 @@ def test_an_event_is_encoded_once_for_all_viewers() -> None:
     """A topic makes the bytes of its newest event when the first viewer asks, and hands the same to all."""
     encoded = []
 
-    def encode(event: Event) -> bytes:
-        encoded.append(event.job.revision)
-        return b"%d" % event.job.revision
+    def encode(job: Job) -> bytes:
+        encoded.append(job.revision)
+        return b"%d" % job.revision
 
-    topic = Topic(Event(job=job_at(1), at=0))
+    topic = Topic(job_at(1), at=0)
     topic.tell(Event(job=job_at(2), before=job_at(1), at=0))
     first = [topic.encoded(encode) for _ in range(3)]
     topic.tell(Event(job=job_at(3), before=job_at(2), at=0))
@@ -152,7 +152,7 @@ def test_progress_names_the_job(operation: Operation) -> None:
         Operation.EDIT: frames.edit_progress,
     }[operation]
 
-    name, data = parsed(encode(Event(job=job_at(4), at=0)))
+    name, data = parsed(encode(job_at(4)))
 
     assert f"{operation}.progress" == name
     assert {

@@ -79,16 +79,17 @@ def test_the_one_line_of_a_request(route: str, code: int, level: str) -> None:
     """The access line's level goes by who asked and who failed; its path is cut, its caller made coarse."""
 
     def act(logs: Logs) -> None:
-        with logs.bound(request_id="req-1"):
-            logs.access(
-                "GET",
-                route=route,
-                path="/" + "x" * 300,
-                code=code,
-                duration_s=0.123456,
-                client="203.0.113.77",
-                user_agent="curl/8",
-            )
+        logs.bind(request_id="req-1")
+        logs.access(
+            "GET",
+            route=route,
+            path="/" + "x" * 300,
+            code=code,
+            duration_s=0.123456,
+            client="203.0.113.77",
+            user_agent="curl/8",
+        )
+        logs.unbind("request_id")
 
     (line,) = written(act, DEBUG)
 
@@ -154,9 +155,9 @@ async def test_context_belongs_to_its_coroutine() -> None:
     stream = io.BytesIO()
 
     async def serve(logs: Logs, request_id: str) -> None:
-        with logs.bound(request_id=request_id):
-            await asyncio.sleep(0)
-            logs.note("stream.closed", job_id=request_id)
+        logs.bind(request_id=request_id)
+        await asyncio.sleep(0)
+        logs.note("stream.closed", job_id=request_id)
 
     with Logs(SETTINGS, stream=stream, version="1") as logs:
         await asyncio.gather(serve(logs, "a"), serve(logs, "b"))

@@ -92,11 +92,11 @@ class Journal:
 
     def adopt(self, job: Job) -> None:
         """Take a job of the store into ownership: its next facts come from here."""
-        event = Event(job=job, at=self._clock.now())
-        topic = self._topics.setdefault(job.id, Topic(event))
+        at = self._clock.now()
+        topic = self._topics.setdefault(job.id, Topic(job, at=at))
         if job.revision > topic.job.revision:
             # Whoever has followed it from afar may not have heard of its owner's last words.
-            topic.tell(event)
+            topic.tell(Event(job=job, at=at))
         topic.head = topic.job
         topic.owned = True
         topic.life += 1
@@ -241,7 +241,7 @@ class Journal:
         job = await self._store.get(job_id)
         if job is None:
             raise NotFoundError(f"There is no job {job_id!r}.", code="job_not_found")
-        return Topic(Event(job=job, at=self._clock.now()))
+        return Topic(job, at=self._clock.now())
 
     def leave_soon(self) -> None:
         """Wait for a store that fails for `LEAVE_S` from now on, and no longer.

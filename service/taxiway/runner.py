@@ -79,6 +79,8 @@ class Runner:
         self._acceptances: set[asyncio.Task[Job | Existing]] = set()
         self._positions = Positions(workshop.dispatcher, workshop.journal)
         self._closing = False
+        self._context = contextvars.Context()
+        """That of all jobs: empty, and nobody sets anything in it."""
 
     @property
     def settings(self) -> Settings:
@@ -317,7 +319,7 @@ class Runner:
             self._ending.setdefault(job.id, self._tasks[job.id])
         # A job outlives the request that asked for it, so it must not inherit that request's context.
         task = asyncio.create_task(
-            self._own(generation), name=f"job:{job.id}", context=contextvars.Context()
+            self._own(generation), name=f"job:{job.id}", context=self._context
         )
         self._generations[job.id] = generation
         self._tasks[job.id] = task

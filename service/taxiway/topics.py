@@ -1,7 +1,8 @@
 """What is told about a job, and whom it wakes.
 
 A viewer needs the newest event only, since it carries the whole job. So there is no queue per viewer: a topic
-holds the newest event, a follower looks, sends, and waits to be woken.
+holds the newest event, and tells its followers in one sweep. A follower takes it on the spot where it can; else it
+is woken, looks, and sends what is the newest by then.
 """
 
 import asyncio
@@ -19,10 +20,21 @@ class Follower:
     def __init__(self) -> None:
         self._wake: asyncio.Future[None] | None = None
 
+    def told(self, topic: "Topic") -> bool:
+        """Take the news of a topic. Returns whether that is done; False: who waits is woken to look at it."""
+        self.wake()
+        return False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `wait` is waiting, so that its coroutine does nothing else."""
+        return self._wake is not None and not self._wake.done()
+
     def wake(self) -> None:
         """Let `wait` return. Without a waiter nothing happens: the next look finds what is new."""
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        wake = self._wake
+        if wake is not None and not wake.done():
+            wake.set_result(None)
 
     async def wait(self) -> None:
         """Wait for `wake`. Look for news first, with no `await` between the look and this call."""
@@ -37,11 +49,25 @@ class Follower:
 class Topic:
     """What is told about one job: its newest event, and the bytes made from it for all viewers at once."""
 
-    __slots__ = ("_encoded", "event", "followers", "head", "life", "owned", "serial", "uncommitted")
+    __slots__ = (
+        "_encoded",
+        "at",
+        "followers",
+        "head",
+        "job",
+        "life",
+        "owned",
+        "serial",
+        "uncommitted",
+    )
 
-    def __init__(self, event: Event) -> None:
-        self.event = event
-        self.head = event.job
+    def __init__(self, job: Job, *, at: float) -> None:
+        # Of the newest event no more than this is kept: the job before it would weigh as much again.
+        self.job = job
+        """The job as it was last told."""
+        self.at = at
+        """When that was recorded."""
+        self.head = job
         """The owner's newest job: perhaps not committed yet, so nobody else's business."""
         self.owned = False
         self.life = 0
@@ -51,26 +77,25 @@ class Topic:
         self.serial = 1
         """Grows with every event told, ticks included."""
         self.followers: set[Follower] = set()
-        self._encoded: dict[Callable[[Event], bytes], bytes] = {}
+        self._encoded: dict[Callable[[Job], bytes], bytes] = {}
 
-    @property
-    def job(self) -> Job:
-        """The job as it was last told."""
-        return self.event.job
-
-    def encoded(self, encode: Callable[[Event], bytes]) -> bytes:
-        """Return `encode(event)`, made once for all viewers that use the same `encode`."""
+    def encoded(self, encode: Callable[[Job], bytes]) -> bytes:
+        """Return `encode(job)`, made once for all viewers that use the same `encode`."""
         found = self._encoded.get(encode)
         if found is None:
-            found = self._encoded[encode] = encode(self.event)
+            found = self._encoded[encode] = encode(self.job)
         return found
 
     def tell(self, event: Event) -> None:
-        """Make this the newest event, and wake everybody. An older revision changes nothing."""
-        if event.job.revision < self.event.job.revision:
+        """Make this the newest event, and tell everybody. An older revision changes nothing."""
+        if event.job.revision < self.job.revision:
             return
-        self.event = event
+        self.job, self.at = event.job, event.at
         self.serial += 1
         self._encoded.clear()
+        done = True
         for follower in self.followers:
-            follower.wake()
+            done &= follower.told(self)
+        if done:
+            # Whoever comes later is rare, and the bytes of every job under way are not worth keeping for them.
+            self._encoded.clear()

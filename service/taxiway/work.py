@@ -166,6 +166,8 @@ class Work:
 
     def take_up(self, attempt: Attempt) -> None:
         """Count a task that an earlier owner bought among those under way at its deployment."""
+        # What it might have come to elsewhere is not worth keeping while the task runs; it is planned anew.
+        self._plans = None
         station = self.shop.fleet.station(attempt.deployment)
         if station is not None and attempt.part not in self._berths:
             job = self.job

@@ -18,6 +18,7 @@ from tests.progress.wire import (
     Frame,
     job_at,
 )
+from yarl import URL
 
 from taxiway.facts import Seen, Stopped
 from taxiway.jobs import JobError, JobStatus, Phase
@@ -112,19 +113,42 @@ async def test_a_stream_ends_with_its_job_however_that_ends(
     )
 
 
-async def test_a_viewer_who_was_busy_is_sent_the_newest_state_only(
+async def test_changes_in_a_burst_are_sent_one_by_one(
     journal: Journal, watch: Callable[..., Any]
 ) -> None:
-    """What happened while a viewer could not be served is one frame: each is the whole job."""
+    """What is told in a burst is written as it is told, while the connection takes it, a tick and the end too."""
     job = await job_at(journal, 1)
     wire = await watch(job)
     await wire.frame()
 
-    # Ticks do not let go of the loop, so all three revisions are told before the viewer's turn comes.
-    await asyncio.gather(*(journal.record(job.id, fact) for fact in LIFE[:3]))
+    tick = Seen(attempt=0, phase=Phase.RUNNING, progress=0.45)
+    facts = [SUBMITTING, SUBMITTED, RUNNING]
+    await asyncio.gather(*(journal.record(job.id, fact) for fact in facts))
+    await journal.record(job.id, tick)
+    await journal.record(job.id, DELIVERED)
 
-    frame = await wire.frame()
-    assert ("job.in_progress", "4", 2) == frame.line
+    frames = [Frame.of(chunk) for chunk in await wire.rest()]
+    assert [frame.id for frame in frames] == ["2", "3", "4", None, "5"]
+
+
+async def test_a_client_of_old_http_gets_frames_and_nothing_else(
+    url: str, journal: Journal
+) -> None:
+    """HTTP/1.0 has no chunks: its stream is the frames, and ends with the connection."""
+    job = await job_at(journal, 1)
+    address = URL(url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(f"GET /v1/jobs/{job.id}/events HTTP/1.0\r\nHost: test\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    texts = [await reader.readuntil(b"\n\n")]
+
+    for fact in LIFE:
+        await journal.record(job.id, fact)
+        texts.append(await reader.readuntil(b"\n\n"))
+
+    assert [Frame.of(text).id for text in texts] == ["1", "2", "3", "4", "5"]
+    assert await reader.read() == b""
+    writer.close()
 
 
 async def test_a_revision_that_was_followed_by_a_tick_is_still_sent_with_its_id(

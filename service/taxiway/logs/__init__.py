@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 from structlog.typing import FilteringBoundLogger, Processor
 
 from taxiway.errors import cut
@@ -113,9 +113,14 @@ class Logs:
         self._write(Name.REQUEST_COMPLETED, _level_of(route, code), line)
 
     @staticmethod
-    def bound(**fields: object) -> AbstractContextManager[None]:
+    def bind(**fields: object) -> None:
         """Put fields on every line written in this context: by this coroutine and the tasks it starts."""
-        return bound_contextvars(**fields)
+        bind_contextvars(**fields)
+
+    @staticmethod
+    def unbind(*names: str) -> None:
+        """Take fields off again: the next request of a connection comes in the same context."""
+        unbind_contextvars(*names)
 
     def capture_stdlib(self) -> AbstractContextManager[None]:
         """Write what libraries say through `logging`, from warning upwards, while the context lasts.

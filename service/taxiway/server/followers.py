@@ -8,6 +8,7 @@ whoever has to act: to send a heartbeat, to end, or to find that the connection 
 
 import asyncio
 import math
+from collections.abc import Callable
 from enum import StrEnum
 from types import TracebackType
 
@@ -15,7 +16,7 @@ from aiohttp import web
 
 from taxiway.cadence import every
 from taxiway.settings import Settings
-from taxiway.topics import Follower
+from taxiway.topics import Follower, Topic
 
 #: How often the sweep looks: the most by which a heartbeat, a cut or a departure is noticed late.
 SWEEP_PERIOD_S = 1.0
@@ -25,6 +26,10 @@ SWEEP_BATCH = 256
 
 #: How long a viewer may take to receive what was already written when the service drains.
 DRAIN_GRACE_S = 1.0
+
+
+#: Takes the news of a topic on the spot, and returns whether it did.
+Take = Callable[[], bool]
 
 
 class CloseReason(StrEnum):
@@ -84,7 +89,8 @@ class Caller(Follower):
 class Stream(Caller):
     """A response that is written piece by piece: watched for silence, for age, and for a reader who stalls.
 
-    Its handler is its only writer; heartbeats too are written there, so that none can land inside a frame.
+    Its handler is its only writer, of heartbeats too; but while it waits, and all that was written has gone, a
+    frame may be pushed past it. So none can land inside another.
     """
 
     __slots__ = (
@@ -98,8 +104,10 @@ class Stream(Caller):
         "_stall_s",
         "_written",
         "beat_due",
+        "chunked",
         "events",
         "response",
+        "take",
     )
 
     def __init__(
@@ -126,6 +134,10 @@ class Stream(Caller):
         self._ends_at_s = now_s + age_s
         self._quiet_since_s = self._moved_at_s = now_s
         self._written = self._moved = 0
+        self.chunked = False
+        """Whether it has begun, in chunks: then a frame can be pushed."""
+        self.take: Take | None = None
+        """Set by the handler of a `chunked` stream, once its first frame is written; it calls `push`."""
 
     @property
     def age_s(self) -> float:
@@ -138,6 +150,35 @@ class Stream(Caller):
         self._quiet_since_s = self._now_s()
         self.beat_due = False
         await self.response.write(data)
+
+    def told(self, topic: Topic) -> bool:
+        """Take the news on the spot where that can be; else the handler is woken."""
+        if self.take is not None and self._idle and self.take():
+            return True
+        self.wake()
+        return False
+
+    def push(self, frame: bytes) -> None:
+        """Write a frame past the handler, from `take`: waking it is half of what an event for a viewer costs.
+
+        The response's own `write` would add the same to it, the marks of a chunk.
+        """
+        self._written += len(frame)
+        self._quiet_since_s = self._now_s()
+        self.beat_due = False
+        if self._transport is not None:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(frame), frame))
+
+    @property
+    def _idle(self) -> bool:
+        """Whether the handler waits for news, and the connection takes bytes at once."""
+        transport = self._transport
+        return (
+            self.waiting
+            and transport is not None
+            and not transport.is_closing()
+            and not transport.get_write_buffer_size()
+        )
 
     def check(self, now_s: float) -> None:
         """Look at the connection, at the bytes that moved, and at the clock."""

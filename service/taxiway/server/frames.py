@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from taxiway.errors import TaxiwayError
-from taxiway.events import Event, EventName, name_of
+from taxiway.events import EventName, name_of
 from taxiway.jobs import Image, Job
 from taxiway.server.documents import (
     Address,
@@ -46,9 +46,9 @@ _BACKGROUNDS = frozenset({"transparent", "opaque", "auto"})
 class JobFrames:
     """The frames of a job, with the addresses of one service: made once, so that viewers share their bytes."""
 
-    recorded: Callable[[Event], bytes]
-    unnumbered: Callable[[Event], bytes]
-    tick: Callable[[Event], bytes]
+    recorded: Callable[[Job], bytes]
+    unnumbered: Callable[[Job], bytes]
+    tick: Callable[[Job], bytes]
 
 
 class Operation(StrEnum):
@@ -58,9 +58,8 @@ class Operation(StrEnum):
     EDIT = "image_edit"
 
 
-def recorded(event: Event, *, address: Address = provider_address) -> bytes:
+def recorded(job: Job, *, address: Address = provider_address) -> bytes:
     """Return the frame of a job's revision. Its id is what a client resumes from."""
-    job = event.job
     return b"event: %b\nid: %d\ndata: %b\n\n" % (
         name_of(job).encode(),
         job.revision,
@@ -68,14 +67,14 @@ def recorded(event: Event, *, address: Address = provider_address) -> bytes:
     )
 
 
-def unnumbered(event: Event, *, address: Address = provider_address) -> bytes:
+def unnumbered(job: Job, *, address: Address = provider_address) -> bytes:
     """Return the frame of a job's revision without its id: a stream of several jobs has ids of its own."""
-    return _frame(name_of(event.job), job_document(event.job, address=address))
+    return _frame(name_of(job), job_document(job, address=address))
 
 
-def tick(event: Event, *, address: Address = provider_address) -> bytes:
+def tick(job: Job, *, address: Address = provider_address) -> bytes:
     """Return the frame of a job whose revision the viewer has. Without an id: no store knows this point."""
-    return _frame(EventName.PROGRESS, job_document(event.job, address=address))
+    return _frame(EventName.PROGRESS, job_document(job, address=address))
 
 
 def job_frames(address: Address) -> JobFrames:
@@ -97,14 +96,14 @@ def with_retry(frame: bytes, *, retry_ms: int) -> bytes:
     return b"retry: %d\n%b" % (retry_ms, frame)
 
 
-def generation_progress(event: Event) -> bytes:
+def generation_progress(job: Job) -> bytes:
     """Return the progress frame of an image stream."""
-    return _image_progress(event.job, Operation.GENERATION)
+    return _image_progress(job, Operation.GENERATION)
 
 
-def edit_progress(event: Event) -> bytes:
+def edit_progress(job: Job) -> bytes:
     """Return the progress frame of the stream of an edit."""
-    return _image_progress(event.job, Operation.EDIT)
+    return _image_progress(job, Operation.EDIT)
 
 
 def image_completed(

@@ -11,7 +11,6 @@ from contextlib import aclosing
 from aiohttp import web
 
 from taxiway.errors import InternalServerError, NotReadyError, TaxiwayError
-from taxiway.events import Event
 from taxiway.jobs import Image, Job, JobStatus
 from taxiway.server import frames
 from taxiway.server.base64_images import base64_pieces
@@ -24,7 +23,7 @@ from taxiway.server.streams import HEADERS, note_broken, send_stream, tune
 from taxiway.server.waiting import see_off
 from taxiway.topics import Topic
 
-_PROGRESS: Mapping[Operation, Callable[[Event], bytes]] = {
+_PROGRESS: Mapping[Operation, Callable[[Job], bytes]] = {
     Operation.GENERATION: frames.generation_progress,
     Operation.EDIT: frames.edit_progress,
 }
@@ -110,7 +109,7 @@ class _Telling:
         await self._send_progress()
         while not topic.job.final and stream.leaving is None:
             if _visible(topic.job) != self._shown:
-                at = topic.event.at
+                at = topic.at
                 await self._send_progress()
                 self._metrics.delivery_lag(self._clock.now() - at)
             elif stream.beat_due:

@@ -134,7 +134,7 @@ class _View:
 
     def told_at(self, place: int) -> float | None:
         """Return when the newest event of a job was told; None where it was before the viewer came."""
-        return self._topics[place].event.at if self._serials[place] else None
+        return self._topics[place].at if self._serials[place] else None
 
     def take(self, place: int, shared: JobFrames) -> tuple[EventName, bytes]:
         """Return the newest frame of a job and its name; from now on the viewer has it."""

@@ -79,22 +79,37 @@ class _Telling:
 
     async def tell(self) -> None:
         """Send the job as it is, and every change until its end, or until the stream has to leave."""
-        stream, topic, metrics = self._stream, self._topic, self._metrics
+        stream, topic = self._stream, self._topic
         await self._send_first()
+        if stream.chunked:
+            stream.take = self._take
         while stream.leaving is None:
             if topic.serial != self._serial:
-                at = topic.event.at
+                at = topic.at
                 name, frame = self._newest()
                 await stream.write(frame)
-                stream.events += 1
-                metrics.stream_event(name)
-                metrics.delivery_lag(self._clock.now() - at)
+                self._sent(name, at)
             elif topic.job.final:
                 return
             elif stream.beat_due:
                 await stream.write(frames.HEARTBEAT)
             else:
                 await stream.wait()
+
+    def _take(self) -> bool:
+        """Push the newest frame. The last one is left to `tell`, which ends the stream."""
+        topic = self._topic
+        if topic.job.final:
+            return False
+        name, frame = self._newest()
+        self._stream.push(frame)
+        self._sent(name, topic.at)
+        return True
+
+    def _sent(self, name: EventName, at: float) -> None:
+        self._stream.events += 1
+        self._metrics.stream_event(name)
+        self._metrics.delivery_lag(self._clock.now() - at)
 
     async def _send_first(self) -> None:
         name, frame = self._newest()
@@ -109,7 +124,7 @@ class _Telling:
     def _newest(self) -> tuple[EventName, bytes]:
         """Return the newest frame and its name: the same bytes for all viewers in the same position."""
         topic = self._topic
-        job = topic.event.job
+        job = topic.job
         self._serial = topic.serial
         if job.revision == self._seen:
             return EventName.PROGRESS, topic.encoded(self._frames.tick)

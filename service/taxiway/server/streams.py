@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from taxiway.errors import ProviderUnavailableError
 from taxiway.server.followers import CloseReason, Stream
@@ -74,6 +74,7 @@ async def send(
     try:
         with request.app[SWEEP].watching(stream):
             await stream.response.prepare(request)
+            stream.chunked = stream.response.headers.get(hdrs.TRANSFER_ENCODING) == "chunked"
             # They are sent, and would take up a fifth of what an idle stream takes.
             stream.response.headers.clear()
             await tell()

@@ -33,6 +33,18 @@ _OUTCOMES: Mapping[CloseReason | None, Outcome] = {
 }
 
 
+class _Waiter(Caller):
+    """A caller whom nothing but the end of a job concerns."""
+
+    __slots__ = ()
+
+    def told(self, topic: Topic) -> bool:
+        """Wake at the end."""
+        if topic.job.final:
+            self.wake()
+        return True
+
+
 async def wait_for_end(
     request: web.Request, job_id: str, *, limit_s: float | None = None
 ) -> tuple[Job, Outcome]:
@@ -40,7 +52,7 @@ async def wait_for_end(
 
     Raises `NotFoundError`. A caller who leaves is noticed within a second.
     """
-    caller = Caller(request.transport)
+    caller = _Waiter(request.transport)
     loop = asyncio.get_running_loop()
     async with request.app[JOURNAL].follow(job_id, caller) as topic:
         timer = None
