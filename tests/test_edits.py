@@ -225,6 +225,18 @@ async def test_addresses_are_references_too(
 # The fields
 
 
+@pytest.mark.parametrize(("word", "status"), [("true", 200), ("false", 400), ("yes", 400)])
+async def test_a_form_may_let_fields_be_dropped(
+    client: aiohttp.ClientSession, store: MemoryStore, word: str, status: int
+) -> None:
+    """`drop_params` is a truth value in a form too."""
+    answered, document = await send(client, form(SMALL, style="natural", drop_params=word))
+
+    job = await store.get(document.get("job_id", ""))
+    assert answered == status
+    assert (None if job is None else job.dropped) == (("style",) if status == 200 else None)
+
+
 async def test_the_other_fields_are_those_of_a_generation(
     client: aiohttp.ClientSession, sandbox: Sandbox, store: MemoryStore
 ) -> None:

@@ -10,11 +10,16 @@ import openai
 import pytest
 from tests.relays import relay
 
+from taxiway.jobs import GenerationRequest
 from taxiway.sandbox import Sandbox
+from taxiway.server.idempotency import fingerprint
 from taxiway.settings import Settings
 
 MODEL = "runwayml/gen4_image"
 GENERATIONS = "/v1/images/generations"
+
+#: Of a small request, as the first release took it.
+FINGERPRINT = "f5cb40e9c5de63dfff2283a91bc9733b8e2e1393fdc30d6848566f2fa61e8388"
 
 
 async def ask(
@@ -114,6 +119,26 @@ async def test_a_key_with_another_request_is_refused(
     assert document["error"]["param"] == "Idempotency-Key"
     assert headers["x-should-retry"] == "false"
     assert posts(sandbox) == 1
+
+
+async def test_whether_fields_may_be_dropped_is_part_of_the_request(
+    client: aiohttp.ClientSession, sandbox: Sandbox
+) -> None:
+    """With another `drop_params` something else may be bought: the same key is a 422."""
+    first, _, _ = await ask(client, key="k1", drop_params=True)
+    status, document, _ = await ask(client, key="k1", drop_params=False)
+
+    assert (first, status) == (200, 422)
+    assert document["error"]["code"] == "idempotency_conflict"
+    assert posts(sandbox) == 1
+
+
+def test_a_field_that_is_not_sent_leaves_fingerprints_as_they_were() -> None:
+    """A key that was used before an upgrade is still the same request after it."""
+    request = GenerationRequest(model="gen4", prompt="A red fox", metadata={"b": 1, "a": 2})
+
+    assert fingerprint(request) == FINGERPRINT
+    assert fingerprint(replace(request, drop_params=True)) != FINGERPRINT
 
 
 async def test_how_the_answer_is_delivered_is_no_part_of_the_request(

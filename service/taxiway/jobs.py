@@ -105,6 +105,12 @@ class GenerationRequest:
     """Further body fields by the vendor's own names, already checked against the model."""
     metadata: Mapping[str, object] = field(default_factory=dict)
     user: str | None = None
+    drop_params: bool | None = None
+    """Whether to leave out what a model does not have. None leaves it to the deployment; see `drops`."""
+
+    def drops(self, configured: bool) -> bool:
+        """Return whether what a model does not have is left out rather than refused."""
+        return configured if self.drop_params is None else self.drop_params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

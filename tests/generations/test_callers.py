@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import aiohttp
+import openai
 import pytest
 from tests.generations.asking import ASK, GENERATIONS, ask
 
+from taxiway.sandbox import Sandbox
 from taxiway.settings import Settings
 from taxiway.store.memory import MemoryStore
 
@@ -111,3 +113,65 @@ class TestDropping:
             "quality",
             "style",
         ]
+
+    async def test_a_caller_may_want_nothing_dropped(
+        self, client: aiohttp.ClientSession, sandbox: Sandbox
+    ) -> None:
+        """`drop_params: false` in the body comes before the configuration: nothing is bought by half."""
+        status, document, _ = await ask(client, style="natural", drop_params=False)
+
+        assert (status, document["error"]["param"]) == (400, "style")
+        assert not sandbox.tasks
+
+
+class TestDroppingForOneRequest:
+    """`drop_params` in the body, where the configuration says nothing of it."""
+
+    async def test_a_caller_may_let_fields_be_dropped(self, client: aiohttp.ClientSession) -> None:
+        """What the model does not have is left out, and said."""
+        status, _, headers = await ask(client, style="natural", drop_params=True)
+
+        assert (status, headers["x-taxiway-dropped-params"]) == (200, "style")
+
+    @pytest.mark.parametrize("fields", [{}, {"drop_params": None}, {"drop_params": False}])
+    async def test_without_it_they_are_refused(
+        self, client: aiohttp.ClientSession, fields: dict[str, object]
+    ) -> None:
+        """Nothing is left out unasked; null asks for nothing."""
+        status, document, _ = await ask(client, style="natural", **fields)
+
+        assert (status, document["error"]["code"]) == (400, "unsupported_parameter")
+
+    async def test_it_alone_changes_nothing(self, client: aiohttp.ClientSession) -> None:
+        """Where there is nothing to drop, nothing is said of it."""
+        status, _, headers = await ask(client, drop_params=True)
+
+        assert status == 200
+        assert "x-taxiway-dropped-params" not in headers
+
+    @pytest.mark.parametrize("value", ["true", 1, "yes", []])
+    async def test_it_is_true_or_false(self, client: aiohttp.ClientSession, value: object) -> None:
+        """Anything else is a 400 that says so."""
+        status, document, _ = await ask(client, drop_params=value)
+
+        assert status == 400
+        assert document["error"]["message"] == "`drop_params` must be true or false."
+        assert document["error"]["param"] == "drop_params"
+
+    async def test_a_quote_honours_it_too(self, client: aiohttp.ClientSession) -> None:
+        """The price of a request is asked in the same words."""
+        body = {**ASK, "style": "natural", "drop_params": True}
+        async with client.post("/v1/images/quote", json=body) as response:
+            assert response.status == 200
+
+    async def test_openais_client_sends_it_in_its_extra_body(self, url: str) -> None:
+        """As LiteLLM's users do."""
+        async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as sdk:
+            answer = await sdk.images.with_raw_response.generate(
+                model=ASK["model"],
+                prompt=ASK["prompt"],
+                style="natural",
+                extra_body={"drop_params": True},
+            )
+
+        assert answer.headers["x-taxiway-dropped-params"] == "style"

@@ -20,6 +20,7 @@ from tests.openai_provider.vendor import (
 )
 
 from taxiway.server.reloading import reload
+from taxiway.settings import Settings
 from taxiway.store.memory import MemoryStore
 
 
@@ -174,3 +175,25 @@ async def test_one_call_for_each_where_a_model_makes_one(
         len(job["images"]),
         [body["n"] for _, body in vendor.asked],
     )
+
+
+class TestDropping:
+    """At a model whose fields are known."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings, vendor: Vendor) -> Settings:
+        """OpenAI's `gpt-image-1`, which has no seed."""
+        return replace(settings, deployments=(deployed(vendor, model="gpt-image-1"),))
+
+    async def test_a_caller_may_let_fields_be_dropped(
+        self, client: aiohttp.ClientSession, vendor: Vendor, store: MemoryStore
+    ) -> None:
+        """`drop_params` of a request is heard here as at Runway, and is not passed on."""
+        vendor.answers = [made()]
+        status, _, job = await ask(client, seed=7, drop_params=True)
+        ((_, sent),) = vendor.asked
+
+        stored = await store.get(job["id"])
+        assert stored is not None
+        assert (200, ("seed",)) == (status, stored.dropped)
+        assert not {"seed", "drop_params"} & set(sent)

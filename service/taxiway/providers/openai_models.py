@@ -76,12 +76,13 @@ class _Draft:
     """A body in the making, and the fields left out on the way."""
 
     deployment: Deployment
+    drop: bool
     body: dict[str, Any] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
 
     def refuse(self, param: str) -> None:
         """Leave a field out where that is allowed. Raises `UnsupportedParamsError` where it is not."""
-        if not self.deployment.drop_params:
+        if not self.drop:
             raise UnsupportedParamsError(
                 f"The model {self.deployment.model} has no field {param[:80]!r}.", param=param[:80]
             )
@@ -129,7 +130,11 @@ class OpenAIModel:
         return {**self._drafted(request).body, "n": images}
 
     def _drafted(self, request: GenerationRequest) -> _Draft:
-        draft = _Draft(deployment=self._deployment, body=dict(self._deployment.defaults))
+        draft = _Draft(
+            deployment=self._deployment,
+            drop=request.drops(self._deployment.drop_params),
+            body=dict(self._deployment.defaults),
+        )
         draft.body |= {"model": self._deployment.model, "prompt": request.prompt}
         if request.references or request.mask is not None:
             draft.refuse("reference_images" if request.references else "mask")

@@ -177,7 +177,7 @@ class RunwayModel:
     def _resolve(self, request: GenerationRequest) -> _Resolved:
         model = self._model
         defaults = self._deployment.defaults
-        draft = _Draft(drop=self._deployment.drop_params)
+        draft = _Draft(drop=request.drops(self._deployment.drop_params))
         _check_named_once(request)
         if model is None:
             return self._resolve_unknown(request)

@@ -94,6 +94,7 @@ class GenerationBody(BaseModel):
         AfterValidator(check_metadata),
         Field(description=METADATA),
     ] = {}
+    drop_params: Annotated[bool | None, Field(description="true or false")] = None
     timeout: Annotated[
         float | None,
         Field(
@@ -189,6 +190,7 @@ def _generation(body: GenerationBody) -> GenerationRequest:
         options={**(body.model_extra or {}), **_unusual(body)},
         metadata=body.metadata,
         user=body.user,
+        drop_params=body.drop_params,
     )
 
 
