@@ -23,6 +23,7 @@ from taxiway.errors import ConfigError, StoreError, StoreLockedError
 from taxiway.jobs import JobStatus
 from taxiway.protocols import JobQuery
 from taxiway.store import Upgrade, asking, open_store, reading, schema, tables, upgrade, usage
+from taxiway.store.indexes import metadata
 from taxiway.store.postgres.link import Server
 from taxiway.store.postgres.migrating import bring_up
 
@@ -87,7 +88,7 @@ def shape(connection: Connection) -> dict[str, object]:
             inspector.get_pk_constraint(name),
             [str(sorted(index.items(), key=str)) for index in inspector.get_indexes(name)],
         ]
-        for name in tables.metadata.tables
+        for name in metadata.tables
     }
 
 
@@ -102,30 +103,30 @@ class TestSchema:
     """One schema, written down twice."""
 
     def test_alembic_finds_no_difference(self, engine: Engine) -> None:
-        """The migrated database has the tables, columns and indexes of `tables.py`."""
+        """The migrated database has the tables, columns and indexes that are written down in `store/`."""
         with engine.connect() as connection:
             context = MigrationContext.configure(connection)
 
-            assert [] == compare_metadata(context, tables.metadata)
+            assert [] == compare_metadata(context, metadata)
 
     def test_the_definitions_are_the_same(self, migrated: Path, tmp_path: Path) -> None:
-        """What SQLite noted for the migrated database is what it notes for `tables.py`, conditions included."""
+        """What SQLite noted for the migrated database is what it notes for these tables, conditions included."""
         direct = create_engine(f"sqlite:///{tmp_path}/direct.db")
-        tables.metadata.create_all(direct)
+        metadata.create_all(direct)
         direct.dispose()
 
         assert definitions(tmp_path / "direct.db") == definitions(migrated)
 
     async def test_postgresql_has_the_same(self, postgres: str) -> None:
-        """Migrated, PostgreSQL has the tables, columns and indexes of `tables.py`, conditions included."""
+        """Migrated, PostgreSQL has these tables, columns and indexes, conditions included."""
         engine = create_async_engine(postgres.replace("postgresql", "postgresql+asyncpg", 1))
 
         def compare(connection: Connection) -> tuple[list[object], list[object]]:
             context = MigrationContext.configure(connection)
-            differences = compare_metadata(context, tables.metadata)
+            differences = compare_metadata(context, metadata)
             migrated = shape(connection)
-            tables.metadata.drop_all(connection)
-            tables.metadata.create_all(connection)
+            metadata.drop_all(connection)
+            metadata.create_all(connection)
             return differences, [migrated, shape(connection)]
 
         async with engine.begin() as connection:

@@ -152,3 +152,17 @@ async def test_a_second_process_on_the_same_file_is_refused_in_one_sentence(
     assert "jobs.db" in sentence
     assert "Traceback" not in sentence
     assert len(sentence.splitlines()) <= 3
+
+
+async def test_a_restart_loads_what_it_uses(service: Service) -> None:
+    """On a database that is up to date: no other database's dialect, no Alembic, no page, and no colours."""
+    await service.kill(signal.SIGTERM)
+    # The interpreter then tells every import, into the log.
+    await service.start(PYTHONPROFILEIMPORTTIME="1")
+
+    told = service.log().splitlines()
+    loaded = {line.rpartition("|")[2].strip() for line in told if line.startswith("import time:")}
+    assert "sqlalchemy.dialects.sqlite" in loaded
+    assert loaded.isdisjoint(
+        {"sqlalchemy.dialects.postgresql", "alembic", "taxiway.server.openapi", "rich.traceback"}
+    )

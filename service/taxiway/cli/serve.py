@@ -48,10 +48,15 @@ def _serve(read: "Callable[[], Loaded]", all_loaded: "Callable[[], None]") -> No
     import sys
     from importlib.metadata import version
 
+    from taxiway.cli.lean import without
     from taxiway.cli.listening import listening
     from taxiway.cli.loops import run_fast
     from taxiway.cli.source import ConfigSource
-    from taxiway.logs import Logs
+
+    with without(
+        "rich"
+    ):  # structlog would load it for tracebacks in colour, which the log does not have
+        from taxiway.logs import Logs
     from taxiway.server import running
 
     loaded = read()

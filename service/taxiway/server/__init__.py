@@ -19,7 +19,6 @@ from taxiway.server import (
     middleware,
     minting,
     models,
-    openapi,
     sse,
     usage,
     viewers,
@@ -89,7 +88,7 @@ def create_app(
             *(health.NUMBERS if settings.metrics_port is None else ()),
         ]
     )
-    console.put_description(app, partial(openapi.page, app.router, settings))
+    console.put_description(app, partial(_description, app.router, settings))
     app[SETTINGS] = settings
     if store is not None:
         app[STORE] = store
@@ -98,6 +97,13 @@ def create_app(
     app.cleanup_ctx.extend(LIFECYCLE)
     app.on_shutdown.append(leave)
     return app
+
+
+def _description(router: web.UrlDispatcher, settings: Settings) -> console.Page:
+    # Loaded when somebody reads it: a megabyte that most services never need.
+    from taxiway.server import openapi
+
+    return openapi.page(router, settings)
 
 
 def _post(path: str, handler: middleware.Handler) -> web.RouteDef:

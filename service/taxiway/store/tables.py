@@ -6,14 +6,12 @@ from sqlalchemy import (
     Column,
     Double,
     Identity,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
     false,
-    text,
 )
 
 #: The migration that makes this schema. Known here, so that an up-to-date database starts without Alembic.
@@ -50,62 +48,6 @@ jobs = Table(
     Column("seated", Boolean, nullable=False, server_default=false()),
 )
 
-#: The list, newest first: an index is read backwards as fast as forwards.
-Index("jobs_by_date", jobs.c.created_at, jobs.c.id)
-
-#: What one key has made, and how much of it within the last minute.
-Index("jobs_by_scope", jobs.c.scope, jobs.c.created_at, jobs.c.id)
-
-#: The jobs of a key that are under way.
-Index(
-    "jobs_seated",
-    jobs.c.scope,
-    sqlite_where=text("seated = 1 AND finished_at IS NULL"),
-    postgresql_where=jobs.c.seated & jobs.c.finished_at.is_(None),
-)
-
-_UNFINISHED = jobs.c.finished_at.is_(None)
-_FAILED = jobs.c.error_code.is_not(None)
-_RECOGNISABLE = jobs.c.fingerprint.is_not(None)
-
-#: What is left to do: a handful among all the jobs there ever were.
-Index(
-    "jobs_unfinished",
-    jobs.c.created_at,
-    jobs.c.id,
-    sqlite_where=_UNFINISHED,
-    postgresql_where=_UNFINISHED,
-)
-
-#: "Which jobs failed like this one?"
-Index(
-    "jobs_by_error",
-    jobs.c.error_code,
-    jobs.c.created_at,
-    jobs.c.id,
-    sqlite_where=_FAILED,
-    postgresql_where=_FAILED,
-)
-
-#: What somebody wants to stop. It says nothing of the end, so that an ordinary write leaves it alone.
-Index(
-    "jobs_to_cancel",
-    jobs.c.owner,
-    # SQLite must find the very words of the query, where a truth is a 1.
-    sqlite_where=text("cancel_requested = 1"),
-    postgresql_where=jobs.c.cancel_requested,
-)
-
-#: "Has this been asked before?"
-Index(
-    "jobs_by_fingerprint",
-    jobs.c.scope,
-    jobs.c.fingerprint,
-    jobs.c.created_at,
-    sqlite_where=_RECOGNISABLE,
-    postgresql_where=_RECOGNISABLE,
-)
-
 #: The processes that own jobs. Times are Unix seconds on the database's own clock. Empty in an embedded database,
 #: where a lock on the file says who lives.
 replicas = Table(
@@ -126,8 +68,6 @@ idempotency = Table(
     Column("fingerprint", Text),
     Column("created_at", Double, nullable=False),
 )
-
-Index("idempotency_by_job", idempotency.c.job_id)
 
 #: The books: `taxiway.ledger.Entry`, and the money in micro-USD beside the credits.
 ledger = Table(
@@ -153,8 +93,6 @@ ledger = Table(
     Column("upstream_id", Text),
     Column("key_id", Text, nullable=False),
 )
-
-Index("ledger_by_date", ledger.c.at)
 
 #: Virtual keys. The document is the key; beside it is what keys are searched by, and what their jobs have cost.
 keys = Table(
@@ -207,8 +145,3 @@ deliveries = Table(
     Column("claim", Integer, nullable=False, server_default="0"),
     Column("log", Text, nullable=False, server_default="[]"),
 )
-
-_OPEN = deliveries.c.due_at.is_not(None)
-
-#: What is left to tell.
-Index("deliveries_due", deliveries.c.due_at, sqlite_where=_OPEN, postgresql_where=_OPEN)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from taxiway.store.tables import metadata
+from taxiway.store.indexes import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
