@@ -9,7 +9,7 @@ from aiohttp import web
 from tests.holders import Holder
 from tests.test_budgets import crowd
 
-from taxiway.purses import Purse
+from taxiway.purses import Purse, Purses
 from taxiway.sandbox import Sandbox
 from taxiway.server import create_app
 from taxiway.server.keys import RUNNER
@@ -116,6 +116,32 @@ class TestOfADeployment:
             used.append(caller.headers["x-litellm-model-id"])
 
         assert ["gen4_image-1"] * 3 + ["spare"] * 2 == used
+
+    async def test_a_crowd_finds_it_spent_as_well(self, caller: Holder) -> None:
+        """Of twenty at once three go there: what is let go counts before it is written down."""
+        answers = await asyncio.gather(*(caller.wait(model=MODEL) for _ in range(20)))
+        _, usage = await caller.get("/v1/usage?by=deployment")
+        _, model = await caller.get(f"/v1/models/{MODEL}")
+
+        assert {200} == {status for status, _ in answers}
+        assert {"gen4_image-1": 3, "spare": 17} == {
+            row["deployment"]: row["tasks"] for row in usage["data"]
+        }
+        assert ["over_budget", "ready"] == [each["status"] for each in model["deployments"]]
+
+    async def test_what_is_let_go_and_never_leaves_gives_its_room_back(
+        self, settings: Settings
+    ) -> None:
+        """Once a job holds no slot, nothing is set aside for it."""
+        purses = Purses(MemoryStore(), settings, now=lambda: 0.0)
+        purses.set_aside("job_1", 0, deployment="gen4_image-1", microusd=80_000)
+        purses.set_aside("job_1", 1, deployment="gen4_image-1", microusd=160_000)
+        before = purses.exhausted("gen4_image-1")
+
+        purses.let_go("job_1")
+
+        assert (True, False) == (before, purses.exhausted("gen4_image-1"))
+        assert (True, False) == (purses.watches("gen4_image-1"), purses.watches("spare"))
 
     async def test_a_provider_has_one_too(
         self, app: web.Application, caller: Holder, sandbox: Sandbox

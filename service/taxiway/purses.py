@@ -6,12 +6,14 @@ exact, and are not kept here: see `budgets`.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from taxiway.budgets import usd
 from taxiway.errors import BudgetExceededError, StoreError
 from taxiway.events import Event
+from taxiway.facts import Submitting
 from taxiway.ledger import Grouping, entries
 from taxiway.periods import Period, read_period
 from taxiway.protocols import JobStore
@@ -65,6 +67,10 @@ class Purses:
         self._parts: tuple[Purse, ...] = ()
         self._news = asyncio.Event()
         self._pledges: dict[str, int] = {}
+        self._asides: dict[str, dict[int, tuple[str, int]]] = {}
+        """What tasks that were let go, and are not booked yet, may cost, and where; by job and part."""
+        self._aside: Counter[str] = Counter()
+        """The same, by deployment."""
         self._offer(settings)
 
     def offer(self, settings: Settings) -> None:
@@ -78,6 +84,8 @@ class Purses:
             return
         if event.job.attempts or event.job.final:
             self.free(event.job.id)
+        if isinstance(event.fact, Submitting):
+            self._let_go(event.job.id, event.fact.part)
         for entry in entries(event.job, before=event.before, at=event.at):
             microusd = entry.reserved_microusd + (entry.charged_microusd or 0)
             for purse in self._all:
@@ -88,8 +96,24 @@ class Purses:
         """Return whether nothing is left for a deployment."""
         now = self._now()
         return any(
-            purse.covers(deployment) and purse.left_microusd(now) <= 0 for purse in self._parts
+            purse.covers(deployment) and purse.left_microusd(now) <= self._aside_of(purse)
+            for purse in self._parts
         )
+
+    def watches(self, deployment: str) -> bool:
+        """Return whether a deployment, or its provider, has a budget."""
+        return any(purse.covers(deployment) for purse in self._parts)
+
+    def set_aside(self, job_id: str, part: int, *, deployment: str, microusd: int | None) -> None:
+        """Set aside what a task that is let go may cost, until it is booked; None: nobody knows how much."""
+        self._let_go(job_id, part)
+        self._asides.setdefault(job_id, {})[part] = deployment, microusd or 0
+        self._aside[deployment] += microusd or 0
+
+    def let_go(self, job_id: str) -> None:
+        """Set nothing aside any more for the tasks of a job."""
+        for part in tuple(self._asides.get(job_id, ())):
+            self._let_go(job_id, part)
 
     def pledge(self, job_id: str, microusd: int | None) -> None:
         """Set aside what a new job may cost, until it books that itself; None: nobody knows how much.
@@ -132,6 +156,22 @@ class Purses:
             self._news.clear()
             with suppress(StoreError):  # whoever needs it is told by its own call
                 await self.look()
+
+    def _let_go(self, job_id: str, part: int) -> None:
+        parts = self._asides.get(job_id, {})
+        if part not in parts:
+            return
+        deployment, microusd = parts.pop(part)
+        self._aside[deployment] -= microusd
+        if not self._aside[deployment]:
+            del self._aside[deployment]
+        if not parts:
+            del self._asides[job_id]
+
+    def _aside_of(self, purse: Purse) -> int:
+        return sum(
+            microusd for deployment, microusd in self._aside.items() if purse.covers(deployment)
+        )
 
     def _offer(self, settings: Settings) -> None:
         known = {(purse.budget, purse.deployments): purse for purse in self._all}

@@ -23,6 +23,7 @@ from taxiway.routing.fleet import Fleet
 from taxiway.routing.itinerary import Leg
 from taxiway.routing.plans import Plans
 from taxiway.routing.queue import FairQueue
+from taxiway.routing.spending import UNBOUNDED, Spending
 from taxiway.routing.stations import Station
 from taxiway.routing.strategies import choose
 
@@ -99,7 +100,8 @@ class Dispatcher:
     """One per process, owned by whoever makes the runner.
 
     `changed` is called when somebody's place in a queue may have changed; `cooled` with the station that begins
-    to rest, or is back, each time. `seats` know how many jobs of a key may be under way at once.
+    to rest, or is back, each time. `seats` know how many jobs of a key may be under way at once, and
+    `spending` what deployments may still cost.
     """
 
     def __init__(
@@ -109,12 +111,12 @@ class Dispatcher:
         cooled: Callable[[Station], None] = lambda _: None,
         draw: random.Random | None = None,
         seats: Seating = UNLIMITED,
-        exhausted: Callable[[str], bool] = lambda _: False,
+        spending: Spending = UNBOUNDED,
     ) -> None:
         self._fleet = fleet
         self._cooled = cooled
         self._seats = seats
-        self._exhausted = exhausted
+        self._spending = spending
         self._draw = draw or random.Random()  # noqa: S311 - not a secret
         self.changed: Callable[[], None] = lambda: None
         self.numbers = itertools.count()
@@ -209,6 +211,7 @@ class Dispatcher:
         self._held[berth.job_id] -= 1
         if not self._held[berth.job_id]:
             del self._held[berth.job_id]
+            self._spending.let_go(berth.job_id)
             self._jobs[berth.scope] -= 1
             if not self._jobs[berth.scope]:
                 del self._jobs[berth.scope]
@@ -297,7 +300,8 @@ class Dispatcher:
         serving = self._fleet.serving(ticket.leg.group)
         open_to = tagged(serving, ticket.tags, routing=self._fleet.routing)
         avoid = ticket.leg.avoid
-        allowed = [s for s in open_to if s.id not in avoid and not self._exhausted(s.id)]
+        exhausted = self._spending.exhausted
+        allowed = [s for s in open_to if s.id not in avoid and not exhausted(s.id)]
         if alike(allowed):
             return allowed
         return [s for s in allowed if ticket.plans.of(s, images=ticket.images) is not None]
@@ -322,6 +326,13 @@ class Dispatcher:
 
     def _grant(self, ticket: Ticket, station: Station) -> Berth:
         self._count(ticket.job_id, ticket.scope)
+        if self._spending.watches(station.id):
+            self._spending.set_aside(
+                ticket.job_id,
+                ticket.place[-1],
+                deployment=station.id,
+                microusd=_microusd(ticket, station),
+            )
         probe = station.arrive(_now_s())
         return Berth(self, station, job_id=ticket.job_id, scope=ticket.scope, probe=probe)
 

@@ -248,7 +248,7 @@ async def runner(app: web.Application) -> AsyncIterator[None]:
         app[FLEET],
         cooled=health_teller(app[LOGS].note),
         seats=seats,
-        exhausted=app[PURSES].exhausted,
+        spending=app[PURSES],
     )
     known.changed = dispatcher.look
     seats.guests = dispatcher

@@ -13,7 +13,7 @@ from taxiway.routing.stations import Station
 from taxiway.server.access import identity_of, names_of
 from taxiway.server.answers import json_answer
 from taxiway.server.documents import usd
-from taxiway.server.keys import CLOCK, FLEET, STARTED_AT
+from taxiway.server.keys import CLOCK, FLEET, PURSES, STARTED_AT
 
 
 async def list_models(request: web.Request) -> web.Response:
@@ -59,26 +59,27 @@ def _document(name: str, request: web.Request) -> dict[str, Any]:
         "qualities": card.qualities,
         "prompt_max_chars": card.prompt_max,
         "reference_images_max": card.references_max,
-        "deployments": _deployments(stations, now_at=request.app[CLOCK].now()),
+        "deployments": _deployments(stations, request),
     }
 
 
-def _deployments(stations: Sequence[Station], *, now_at: float) -> list[Mapping[str, Any]]:
+def _deployments(stations: Sequence[Station], request: web.Request) -> list[Mapping[str, Any]]:
     """Return where a model is made, and how it goes there as far as real jobs have shown."""
-    now_s = asyncio.get_running_loop().time()
+    now_s, now_at = asyncio.get_running_loop().time(), request.app[CLOCK].now()
+    exhausted = request.app[PURSES].exhausted
     return [
         {
             "id": station.id,
             "provider": station.deployment.provider,
             "model": station.deployment.model,
             "order": station.deployment.order,
-            **_health(station, now_s=now_s, now_at=now_at),
+            **_health(station, now_s=now_s, now_at=now_at, spent=exhausted(station.id)),
         }
         for station in stations
     ]
 
 
-def _health(station: Station, *, now_s: float, now_at: float) -> Mapping[str, Any]:
+def _health(station: Station, *, now_s: float, now_at: float, spent: bool) -> Mapping[str, Any]:
     """Return whether a deployment takes tasks; `until` is in Unix seconds, `reason` a reason of failed jobs."""
     breaker = station.traffic.breaker
     health = breaker.health(now_s)
@@ -87,6 +88,8 @@ def _health(station: Station, *, now_s: float, now_at: float) -> Mapping[str, An
         status = "blocked"
     elif health is Health.READY and station.deployment.api_key is None:
         status = "no_key"
+    elif health is Health.READY and spent:
+        status = "over_budget"
     resting = health is Health.COOLING
     return {
         "status": status,

@@ -261,7 +261,7 @@ def _deployment() -> Schema:
             "provider": TEXT,
             "model": TEXT,
             "order": or_null(INTEGER),
-            "status": one_of([*Health, "no_key", "blocked"]),
+            "status": one_of([*Health, "no_key", "over_budget", "blocked"]),
             "reason": or_null(said(TEXT, "Why it rests.")),
             "until": or_null(DATE),
         }
