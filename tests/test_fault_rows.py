@@ -164,6 +164,27 @@ class TestAStoreThatIsAway:
         assert (waiting, status, posts(sandbox), len(sandbox.tasks)) == (True, 200, 1, 1)
         await in_order(client, sandbox, log_lines, mark=mark, status=200)
 
+    async def test_one_line_speaks_for_all_jobs(
+        self,
+        client: aiohttp.ClientSession,
+        store: MoodyStore,
+        log_lines: Callable[[], list[dict[str, Any]]],
+    ) -> None:
+        """Thirty jobs that cannot be written down are no thirty errors a second: it is said every ten seconds."""
+        body = {"model": "gen4", "prompt": "A fox [[slow:5]]"}
+        asking = [
+            asyncio.create_task(client.post("/v1/images/generations", json=body)) for _ in range(30)
+        ]
+        await asyncio.sleep(3)
+        store.away = True
+        await asyncio.sleep(29)
+        store.away = False
+        answers = await asyncio.gather(*asking)
+
+        lines = [line for line in log_lines() if line["event"] == "store.failed"]
+        assert {200} == {answer.status for answer in answers}
+        assert 1 < len(lines) <= 3
+
 
 async def test_health_costs_nothing(client: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     """Whatever asks how the service is, and however often, it buys nothing and asks Runway for nothing."""

@@ -29,6 +29,9 @@ LEAVE_S = 20.0
 
 _LEAVING_PAUSE_S = 0.5
 
+#: While a store fails, every job under way fails with it, again and again: one line speaks for all of them.
+TELL_EVERY_S = 10.0
+
 #: Measures nothing.
 SILENT = NoInstruments()
 
@@ -67,6 +70,8 @@ class Journal:
         self._patience_s = math.inf
         """Until when a store that fails is asked again, by the loop's clock."""
         self._given_up: set[str] = set()
+        self._told_s = -math.inf
+        """When it was last said that the store fails, by the loop's clock."""
 
     async def accept(self, job: Job, *, origin: Origin = NOBODY) -> Job | Existing:
         """Store a new job and tell it. The caller owns it from now on.
@@ -255,6 +260,13 @@ class Journal:
         """Return whether a job was let go because the store failed, and not because another process has it."""
         return job_id in self._given_up
 
+    def store_failed(self, error: StoreError, **fields: object) -> None:
+        """Say that the store fails, unless that was said within `TELL_EVERY_S`; the metrics count each failure."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._told_s >= TELL_EVERY_S:
+            self._told_s = now_s
+            self._note("store.failed", error=str(error), **fields)
+
     async def close(self) -> None:
         """Wait until everything recorded is committed, or given up."""
         while self._commits:
@@ -295,7 +307,7 @@ class Journal:
         try:
             await self._store.record(event, endpoints=endpoints)
         except StoreError as error:
-            self._note("store.failed", job_id=event.job.id, error=str(error), tries=tries + 1)
+            self.store_failed(error, job_id=event.job.id, tries=tries + 1)
             self._instruments.store_error("record", "unavailable")
             return None
         except LeaseLostError:

@@ -121,7 +121,7 @@ class Replica:
         try:
             await work()
         except StoreError as error:
-            self._note("store.failed", error=str(error))
+            self._journal.store_failed(error)
         except Exception:  # noqa: BLE001 - a bug, which is told of
             self._note("background.failed", task=name, exc_info=True)
 

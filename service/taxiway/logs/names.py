@@ -310,7 +310,7 @@ EVENTS = (
     Row(
         Name.STORE_FAILED,
         Level.ERROR,
-        "The store did not take a write; it is repeated until it does.",
+        "The store did not take a write; it is repeated until it does. Said every ten seconds, for all jobs.",
         ("job_id", "error", "tries"),
     ),
     Row(
