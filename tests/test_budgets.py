@@ -152,6 +152,24 @@ class TestReplicas:
         assert TEN == len(sandbox.tasks)
         assert [(TEN_IMAGES, 0.0, TEN_IMAGES)] * 2 == [await money(each) for each in holders]
 
+    async def test_a_refusal_counts_what_the_other_let_in(self, masters: list[Holder]) -> None:
+        """Whom one replica turns away for what the other let in hears that none is left, and until when."""
+        holder = await masters[0].holder(rpm_limit=3)
+        other = Holder(masters[1].client, holder.key)
+        accepted = [await other.ask(model=MODEL) for _ in range(1)]
+        accepted += [await holder.ask(model=MODEL) for _ in range(2)]
+        assert [202] * 3 == [status for status, _ in accepted]
+
+        status, _ = await other.ask(model=MODEL)
+
+        wait_s = other.headers["retry-after"]
+        assert (429, "0", f"{wait_s}s", f'"rpm";r=0;t={wait_s}') == (
+            status,
+            other.headers["x-ratelimit-remaining-requests"],
+            other.headers["x-ratelimit-reset-requests"],
+            other.headers["ratelimit"],
+        )
+
     async def test_a_killed_replica_leaves_nothing_reserved(
         self, services: list[Service], masters: list[Holder], sandbox: Sandbox
     ) -> None:

@@ -137,7 +137,10 @@ async def put_headers(request: web.Request, response: web.StreamResponse) -> Non
     identity, job = request.get(IDENTITY), request.get(JOB)
     if identity is not None and identity.key is not None and request.method == "POST":
         standing = app[STORE].standing(identity.key.id)
-        headers.update(key_headers(identity.key, standing, now=app[CLOCK].now()))
+        refused_s = _refused_s(request, response)
+        headers.update(
+            key_headers(identity.key, standing, now=app[CLOCK].now(), refused_s=refused_s)
+        )
     if REPLAYED in request:
         headers["Idempotent-Replayed"] = "true"
     if job is not None:
@@ -147,6 +150,12 @@ async def put_headers(request: web.Request, response: web.StreamResponse) -> Non
             headers.setdefault("Content-Location", job_url(job.id))
         if request.method == "POST":
             headers.add("Vary", "Prefer")
+
+
+def _refused_s(request: web.Request, response: web.StreamResponse) -> float | None:
+    """Return for how long the rate of the caller's key lets no job in; None where it has refused none."""
+    refused = JOB not in request and request.get(ERROR_CODE) == "rate_limit_exceeded"
+    return float(response.headers.get("Retry-After", 0)) if refused else None
 
 
 def _has_left(request: web.Request) -> bool:
