@@ -311,6 +311,27 @@ def test_check_says_what_would_be_served(quick: Callable[[str], Ended], tmp_path
     assert ended.out.endswith("config.yaml is fine, with 1 warning.\n")
 
 
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mysql://root:hidden@db/taxiway", "database_url has the unknown scheme 'mysql'"),
+        ("sqlite:///taxiway.db?mode=ro", "database_url has options after '?'"),
+    ],
+)
+def test_check_looks_at_the_databases_address(
+    quick: Callable[[str], Ended], tmp_path: Path, url: str, sentence: str
+) -> None:
+    """A database that no store can open would end the start: that is 1 as well, and shows no password."""
+    (tmp_path / "config.yaml").write_text(
+        f"{CONFIG}\ngeneral_settings: {{database_url: '{url}'}}\n"
+    )
+    ended = quick("check config.yaml")
+
+    assert (1, "") == (ended.code, ended.out)
+    assert sentence in ended.err
+    assert "hidden" not in ended.err
+
+
 def test_check_lists_every_refusal(quick: Callable[[str], Ended], tmp_path: Path) -> None:
     """A configuration that would not start is 1, and each thing that is wrong is a line."""
     (tmp_path / "config.yaml").write_text(MISSPELT)

@@ -304,6 +304,24 @@ def test_an_entry_that_cannot_be(problems: Problems, text: str, sentence: str) -
     assert problems(f"model_list: {text}") == (sentence,)
 
 
+def test_a_name_that_falls_back_to_itself(load: Load) -> None:
+    """It changes nothing, and is said: whoever wrote it meant another name."""
+    loaded = load(
+        """
+        model_list:
+          - {model_name: image, litellm_params: {model: runwayml/gen4_image}}
+          - {model_name: spare, litellm_params: {model: runwayml/gen4_image}}
+        router_settings: {fallbacks: [{image: [image]}, {spare: [spare, image]}]}
+        """
+    )
+
+    assert {"spare": ("image",)} == loaded.settings.routing.fallbacks
+    assert [
+        "router_settings.fallbacks.image falls back to itself, which is tried already.",
+        "router_settings.fallbacks.spare falls back to itself, which is tried already.",
+    ] == [finding.sentence for finding in loaded.findings]
+
+
 def test_what_names_an_entry_that_cannot_be(problems: Problems) -> None:
     """An entry that is refused is the only fault: names that lead to it are not called unknown."""
     text = """

@@ -30,8 +30,11 @@ def check(
 
     from taxiway.cli.loading import load
     from taxiway.config import describe
+    from taxiway.store import check_url
 
-    description = describe(load(config))
+    loaded = load(config)
+    check_url(loaded.settings.database_url)
+    description = describe(loaded)
     if json:
         from taxiway.cli.results import print_json
 

@@ -106,8 +106,13 @@ class Names:
             where = f"{place}.{named(name)}"
             first = EVERY if name == EVERY else self._name(name, where)
             after = self._followers(followers, where)
-            if first is not None and after:
-                found[first] = tuple(each for each in after if each != first)
+            if first is None:
+                continue
+            if first in after:
+                self._reading.notes.warn(where, "falls back to itself, which is tried already.")
+                after = tuple(each for each in after if each != first)
+            if after:
+                found[first] = after
         return found
 
     def _followers(self, followers: tuple[str, ...], place: str) -> tuple[str, ...]:

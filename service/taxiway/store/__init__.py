@@ -101,6 +101,12 @@ def files_of(url: str) -> Mapping[str, Path]:
     return {"database": Path(path), "wal": Path(f"{path}-wal")}
 
 
+def check_url(url: str) -> None:
+    """Look at the address of a database, and open nothing. Raises `ConfigError` where it cannot be one."""
+    if _backend(url) == "sqlite":
+        _path(url)
+
+
 def _backend(url: str) -> str:
     scheme, separator, _ = url.partition("://")
     if not separator:
