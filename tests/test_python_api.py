@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import taxiway
+from taxiway.responses import ImageResponse
 from taxiway.sandbox import Fault, Outcome, Sandbox, SandboxSettings
 
 PROMPT = "A serene mountain landscape at sunset"
@@ -242,6 +243,55 @@ def test_an_unknown_price_is_never_zero() -> None:
     """A model whose price nobody has published raises instead of being free."""
     with pytest.raises(taxiway.ModelNotMappedError):
         taxiway.completion_cost(model="nano_banana_2.1")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param({"data": []}, id="a document"),
+        pytest.param("runwayml/gen4_image", id="a model"),
+        pytest.param(0, id="a number"),
+        pytest.param(ImageResponse(created=1, data=[]), id="without a cost"),
+        pytest.param(
+            ImageResponse(created=1, data=[], _hidden_params={"response_cost": "much"}),
+            id="a cost in words",
+        ),
+    ],
+)
+def test_what_carries_no_cost_is_refused_with_what_does(response: Any) -> None:
+    """The sentence names the argument, what it accepts, what was given, and how an estimate is had."""
+    with pytest.raises(taxiway.BadRequestError) as caught:
+        taxiway.completion_cost(completion_response=response)
+
+    assert caught.value.param == "completion_response"
+    assert str(caught.value) == (
+        "completion_response must be what image_generation has returned, with its cost; this one is of the "
+        f"type {type(response).__name__}. Without it, model, size, quality and n give an estimate."
+    )
+
+
+def test_a_cost_that_the_provider_has_not_said_is_never_zero() -> None:
+    """A response whose price nobody knows raises instead of being free."""
+    response = ImageResponse(created=1, data=[], _hidden_params={"response_cost": None})
+
+    with pytest.raises(taxiway.ModelNotMappedError):
+        taxiway.completion_cost(completion_response=response)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        *(("n", n, "an integer from 1 to 10") for n in (0, -1, 11, 1.0, "2", True)),
+        ("size", 7, '"auto" or "WIDTHxHEIGHT" in pixels'),
+        ("quality", 7, "a text"),
+    ],
+)
+def test_an_estimate_of_a_wrong_argument_is_refused(name: str, value: Any, accepted: str) -> None:
+    """As `image_generation` refuses it: no image has no price."""
+    with pytest.raises(taxiway.BadRequestError) as caught:
+        taxiway.completion_cost(model="gen4_image", **{name: value})
+
+    assert (str(caught.value), caught.value.param) == (f"{name} must be {accepted}.", name)
 
 
 def test_importing_taxiway_loads_no_server_no_database_and_no_logging_library() -> None:

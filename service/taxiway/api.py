@@ -18,7 +18,7 @@ import aiohttp
 from taxiway.accounts import deployment_of
 from taxiway.archive.spool import Spool
 from taxiway.artifacts import spooled
-from taxiway.asking import deadline_s, generation_request
+from taxiway.asking import check_arguments, deadline_s, generation_request
 from taxiway.clock import Clock
 from taxiway.errors import (
     AuthenticationError,
@@ -31,7 +31,7 @@ from taxiway.journal import Journal
 from taxiway.protocols import NoInstruments, Provider, no_note
 from taxiway.providers import open_provider, open_session
 from taxiway.providers.runway_requests import RunwayModel
-from taxiway.responses import ImageResponse, image_response
+from taxiway.responses import ImageResponse, cost_of, image_response
 from taxiway.routing.dispatcher import Dispatcher
 from taxiway.routing.fleet import Fleet
 from taxiway.routing.stations import Station
@@ -190,17 +190,16 @@ def completion_cost(
 ) -> float:
     """Return what a response cost, in US dollars; without one, the estimate for such a request.
 
-    Raises `ModelNotMappedError` where the price is not known, and never returns 0 for it.
+    Raises `ModelNotMappedError` where the price is not known, and never returns 0 for it; `BadRequestError` that
+    names an argument which is not what it must be.
     """
     if completion_response is not None:
-        cost = completion_response._hidden_params.get("response_cost")  # noqa: SLF001 - LiteLLM's name
-        if cost is None:
-            raise ModelNotMappedError("The provider has not said what this image cost.")
-        return float(cost)
+        return cost_of(completion_response)
+    check_arguments(size=size, quality=quality, n=n)
     deployment = deployment_of(model, None, None, None, None, {})
     if deployment.provider != RUNWAYML.name:
         raise ModelNotMappedError(f"The price of {deployment.model!r} is not known.")
-    microusd = RunwayModel(deployment).estimate(size=size, quality=quality, n=n or 1)
+    microusd = RunwayModel(deployment).estimate(size=size, quality=quality, n=1 if n is None else n)
     if microusd is None:
         raise ModelNotMappedError(f"The price of {deployment.model!r} is not known.")
     return microusd / 1_000_000

@@ -69,10 +69,7 @@ def generation_request(
     }
     if not isinstance(prompt, str) or not prompt.strip() or not _is_text(prompt):
         raise _refused("prompt", "a text that is not blank")
-    for name, value in given.items():
-        fits, says = _CHECKS[name]
-        if value is not None and not fits(value):
-            raise _refused(name, says)
+    check_arguments(**given)
     mask = given.get("mask")
     return GenerationRequest(
         model=model,
@@ -90,6 +87,14 @@ def generation_request(
         user=user,
         options=options,
     )
+
+
+def check_arguments(**given: object) -> None:
+    """Return where each argument is None or what it must be. Raises `BadRequestError` that names another one."""
+    for name, value in given.items():
+        fits, says = _CHECKS[name]
+        if value is not None and not fits(value):
+            raise _refused(name, says)
 
 
 def deadline_s(timeout: object) -> float:

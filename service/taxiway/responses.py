@@ -1,11 +1,12 @@
 """What the Python API returns: OpenAI's shapes, with attribute and item access, and without pydantic."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import orjson
 
+from taxiway.errors import BadRequestError, ModelNotMappedError
 from taxiway.jobs import Job
 
 
@@ -80,6 +81,26 @@ class ImageResponse(_Record):
     output_format: str | None = None
     usage: Usage = field(default_factory=Usage)
     _hidden_params: dict[str, Any] = field(default_factory=dict)
+
+
+def cost_of(response: object) -> float:
+    """Return what a response says that it cost, in US dollars.
+
+    Raises `BadRequestError` for what does not say it, `ModelNotMappedError` where the vendor did not.
+    """
+    hidden = getattr(response, "_hidden_params", None)
+    cost = hidden.get("response_cost", ...) if isinstance(hidden, Mapping) else ...
+    if cost is None:
+        raise ModelNotMappedError("The provider has not said what this image cost.")
+    if isinstance(cost, bool) or not isinstance(cost, int | float):
+        raise BadRequestError(
+            "completion_response must be what image_generation has returned, with its cost; "
+            f"this one is of the type {type(response).__name__}. "
+            "Without it, model, size, quality and n give an estimate.",
+            param="completion_response",
+            code="invalid_value",
+        )
+    return float(cost)
 
 
 def image_response(
