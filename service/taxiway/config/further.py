@@ -50,7 +50,10 @@ ROUTER = (
     )
     | idle("alerts are Prometheus's to send", "alerting_config")
     | idle("`log_level` of taxiway_settings says how much is logged", "set_verbose debug_level")
-    | idle(TEXT, "ttft_timeout stream_idle_timeout assistants_config search_tools")
+    | idle(
+        TEXT,
+        "ttft_timeout stream_idle_timeout assistants_config search_tools enable_pre_call_check",
+    )
     | idle("`sse_heartbeat_s` of taxiway_settings keeps streams alive", "keepalive_seconds")
     | idle(NETWORK, "client_ttl")
     | idle("jobs start in the order of their arrival", "polling_interval default_priority")
@@ -60,7 +63,7 @@ ROUTER = (
 LITELLM = (
     idle(
         OUTLETS,
-        "input_callback audit_log_callbacks cold_storage_custom_logger langfuse_* langsmith_*"
+        "input_callback service_callbacks audit_log_callbacks cold_storage_custom_logger langfuse_* langsmith_*"
         " argilla_* datadog_* newrelic_params pointfive_params zerobus_params gcs_pub_sub_use_v1"
         " generic_api_use_v1 generic_logger_headers s3_callback_params s3_audit_callback_params"
         " aws_sqs_callback_params standard_logging_payload_excluded_fields store_audit_logs"
@@ -261,7 +264,7 @@ INFO = (
     )
     | idle(
         "a file has no history, and its entries are one list",
-        "db_model updated_at updated_by created_at created_by internal_router_model"
+        "db_model updated_at updated_by created_at created_by internal_router_model version"
         " member_auto_router",
     )
     | idle(TEAMS, "team_public_model_name")
