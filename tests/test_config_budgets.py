@@ -158,4 +158,5 @@ class TestOfADeployment:
 
         assert (200, 503) == (status, refused)
         assert "no_deployment_available" == document["error"]["code"]
+        assert "budget" in document["error"]["message"]
         assert 2 == len(sandbox.tasks)

@@ -33,6 +33,12 @@ NOBODY = JobError(
     message="No deployment of this model can take the request; nothing was bought.",
 )
 
+#: The same, where money is all that is missing.
+SPENT = JobError(
+    code=NOBODY.code,
+    message="The budget of this model's deployments is spent; nothing was bought.",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
@@ -281,7 +287,8 @@ class Dispatcher:
         if any(s.hopeful(now_s) for s in allowed):
             return None
         errors = (s.traffic.breaker.error for s in allowed if not s.deployment.blocked)
-        return Outage(error=next(filter(None, errors), NOBODY))
+        nobody = SPENT if not allowed and self._all_spent(ticket) else NOBODY
+        return Outage(error=next(filter(None, errors), nobody))
 
     def _free(self, ticket: Ticket, stations: Sequence[Station], now_s: float) -> Station | None:
         free = [s for s in stations if s.has_room(now_s)]
@@ -305,6 +312,11 @@ class Dispatcher:
         if alike(allowed):
             return allowed
         return [s for s in allowed if ticket.plans.of(s, images=ticket.images) is not None]
+
+    def _all_spent(self, ticket: Ticket) -> bool:
+        serving = self._fleet.serving(ticket.leg.group)
+        open_to = tagged(serving, ticket.tags, routing=self._fleet.routing)
+        return bool(open_to) and all(self._spending.exhausted(s.id) for s in open_to)
 
     def _lane(self, ticket: Ticket) -> Hashable:
         return frozenset(s.id for s in self._allowed(ticket)), ticket.leg.tired

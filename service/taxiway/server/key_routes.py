@@ -123,7 +123,7 @@ async def delete_keys(request: web.Request) -> web.Response:
     _check_master(request)
     body = read_body(await read_object(request), KeyDeleteBody)
     if (body.keys is None) == (body.key_aliases is None):
-        raise BadRequestError("Either `keys` or `key_aliases` is required.", param="keys")
+        raise BadRequestError("Either `keys` or `key_aliases` is required, not both.", param="keys")
     find = _found if body.keys is not None else _with_alias
     deleted: list[str] = []
     now = request.app[CLOCK].now()
