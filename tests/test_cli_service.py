@@ -288,6 +288,19 @@ async def test_jobs_are_listed(service: dict[str, str], tmp_path: Path) -> None:
     assert "No job is like that.\n" == unlike.out
 
 
+async def test_a_long_prompt_leaves_the_other_columns_their_room(
+    service: dict[str, str], tmp_path: Path
+) -> None:
+    """A prompt of a thousand characters is cut where the line ends; status and cost are still there."""
+    async with ClientSession(service["TAXIWAY_URL"]) as session:
+        job = await asked(session, "fox " * 250, wait=True)
+    listed = await run("jobs", folder=tmp_path, environ=service)
+    line = listed.out.splitlines()[1].split()
+
+    assert [job, "completed", "gen4_image", "1920x1080", "$0.08"] == line[:5]
+    assert line[-1].endswith("…")
+
+
 class TestWithAKey:
     """A service that asks for a key."""
 

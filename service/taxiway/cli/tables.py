@@ -28,8 +28,11 @@ _NONE_YET = 'No job yet: `taxiway generate "a red fox in the snow"` asks for an 
 
 
 def _table(jobs: Sequence[JobDocument], *, console: Console, now: float) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     sizes, prompts = console.width >= _ROOM_FOR_SIZE, console.width >= _ROOM_FOR_PROMPT
+    # Expanded, the prompt gets what the others leave. Otherwise a long one would take their room.
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False, expand=prompts
+    )
     table.add_column("job", no_wrap=True, min_width=36)
     table.add_column("status", no_wrap=True)
     table.add_column("model", no_wrap=True)
