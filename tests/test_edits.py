@@ -328,20 +328,46 @@ async def test_what_cannot_be_honoured_is_named(
             PART + b"\r\nContent-Transfer-Encoding: odd\r\n\r\nx\r\n--x--\r\n",
             id="odd encoding",
         ),
-        pytest.param("application/x-www-form-urlencoded", b"prompt=x", id="another type"),
-        pytest.param("text/plain", b"prompt", id="text"),
     ],
 )
-async def test_a_body_that_is_no_form_is_refused(
+async def test_a_form_that_is_broken_is_refused(
     client: aiohttp.ClientSession, content_type: str, body: bytes
 ) -> None:
-    """What is neither a form nor JSON is a 400 that says so."""
+    """What calls itself a form and is none is a 400 that says so."""
     headers = {"Content-Type": content_type}
     async with client.post(EDITS, data=body, headers=headers) as response:
         document = await response.json()
 
     assert response.status == 400
     assert document["error"]["type"] == "invalid_request_error"
+    assert "multipart form" in document["error"]["message"]
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain"])
+async def test_a_body_that_is_no_form_is_refused(
+    client: aiohttp.ClientSession, content_type: str
+) -> None:
+    """What is neither a form nor JSON is a 400 that names both."""
+    headers = {"Content-Type": content_type}
+    async with client.post(EDITS, data=b"prompt=x", headers=headers) as response:
+        document = await response.json()
+
+    assert (response.status, document["error"]["code"]) == (400, "unsupported_content_type")
+    assert "multipart/form-data" in document["error"]["message"]
+    assert "application/json" in document["error"]["message"]
+
+
+async def test_a_form_in_too_many_parts_is_not_called_too_large(
+    client: aiohttp.ClientSession, sandbox: Sandbox
+) -> None:
+    """Thousands of tiny fields are refused for being so many, not for a size that they do not have."""
+    fields = {f"metadata[k{number}]": "v" for number in range(1_500)}
+
+    status, document = await send(client, form(SMALL, **fields))
+
+    assert (status, document["error"]["code"]) == (400, "invalid_body")
+    assert "parts" in document["error"]["message"]
+    assert len(sandbox.requests) == 0
 
 
 class TestSmallBodies:

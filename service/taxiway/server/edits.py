@@ -35,7 +35,7 @@ async def edit(request: web.Request) -> web.StreamResponse:
     if request.content_type == "multipart/form-data":
         form = await read_form(request)
     else:
-        form = Form(document=await read_object(request), files=())
+        form = Form(document=await read_object(request, or_form=True), files=())
     asked = await _asked(form, model=request.match_info.get("model"))
     check_models(request, asked)
     try:

@@ -57,6 +57,9 @@ async def read_form(request: web.Request) -> Form:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             parts = await request.post()
     except web.HTTPRequestEntityTooLarge as error:
+        if request.content.total_bytes <= request.client_max_size:
+            # aiohttp refuses a form in more than a thousand parts with the same exception.
+            raise _invalid("The form has far more parts than there are fields.") from error
         raise too_large(request) from error
     except TimeoutError as error:
         raise _invalid(f"The body did not arrive within {BODY_TIMEOUT_S:.0f} seconds.") from error

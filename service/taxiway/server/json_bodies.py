@@ -29,15 +29,16 @@ NAME_MAX = 64
 _INT64 = range(-(2**63), 2**63)
 
 
-async def read_object(request: web.Request) -> dict[str, Any]:
-    """Return the JSON object in a request's body.
+async def read_object(request: web.Request, *, or_form: bool = False) -> dict[str, Any]:
+    """Return the JSON object in a request's body. `or_form` says that the address takes a form as well.
 
     Raises `BadRequestError` that says what is wrong with it, `RequestTooLargeError` past the limit.
     """
     if request.content_type != "application/json":
         # Not a formality: a web page can send any other type here without asking the browser's leave.
+        form = "a form, with the header `Content-Type: multipart/form-data`, or " if or_form else ""
         raise BadRequestError(
-            "The body must be JSON, with the header `Content-Type: application/json`.",
+            f"The body must be {form}JSON, with the header `Content-Type: application/json`.",
             code="unsupported_content_type",
         )
     check_encoding(request)
