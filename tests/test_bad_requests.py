@@ -408,9 +408,11 @@ async def test_a_body_that_is_announced_is_judged_before_it_comes(
     )
 
     line = await reader.readline()
+    headers = b"" if b"100" in line else await reader.readuntil(b"\r\n\r\n")
 
     writer.close()
     assert line == b"HTTP/1.1 " + answer + b"\r\n"
+    assert b"aiohttp" not in headers, "an answer tells nobody what the service is made of"
 
 
 async def nothing_happened(sandbox: Sandbox, store: MemoryStore) -> None:

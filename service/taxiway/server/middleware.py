@@ -121,11 +121,11 @@ async def require_key(request: web.Request, handler: Handler) -> web.StreamRespo
 
 async def put_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Put on every answer, streams included, what it is known by and what is known of its job."""
-    call_id = request.get(CALL_ID)
-    if call_id is None:
-        return  # refused before any of this: not even the request line could be read
     app, headers = request.app, response.headers
     headers["Server"] = "taxiway"
+    call_id = request.get(CALL_ID)
+    if call_id is None:
+        return  # refused before any of this: what cannot be read, or a body that is announced
     headers["x-litellm-call-id"] = headers["x-request-id"] = call_id
     spent_s = asyncio.get_running_loop().time() - request[STARTED_S]
     headers["x-litellm-response-duration-ms"] = f"{spent_s * 1000:.3f}"
