@@ -133,6 +133,7 @@ async def test_a_body_that_does_not_unpack_is_no_error_of_ours(url: str, log_lin
 
     assert head.startswith(b"HTTP/1.1 400 ")
     assert orjson.loads(body)["error"]["code"] == "invalid_body"
+    assert b"connection: close" in head.lower()
     assert {"warning", "error"}.isdisjoint(line["level"] for line in log_lines())
 
 

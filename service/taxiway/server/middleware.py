@@ -189,6 +189,10 @@ def _problem(request: web.Request, error: TaxiwayError) -> web.Response:
         error.job_id = job.id
     request[ERROR_CODE] = error.code
     response = problem(error)
+    if request.content.exception() is not None:
+        # Where this body ends, and the next request begins, nobody knows: the connection ends here.
+        response.headers["Connection"] = "close"
+        response.force_close()
     if isinstance(error, BudgetExceededError):
         response.set_status(request.app[RUNNER].settings.budget_exceeded_status)
     return response
