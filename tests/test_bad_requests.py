@@ -415,6 +415,39 @@ async def test_a_body_that_is_announced_is_judged_before_it_comes(
     assert b"aiohttp" not in headers, "an answer tells nobody what the service is made of"
 
 
+class TestLongPrompts:
+    """A model whose longest prompt Runway does not publish, and a service that takes bodies of 1 MiB."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """The settings, with room for a long prompt, and a name for such a model."""
+        vague = replace(
+            settings.deployments[0],
+            id="ideogram_4_0-1",
+            model_name="runwayml/ideogram_4_0",
+            model="ideogram_4_0",
+        )
+        deployments = (*settings.deployments, vague)
+        return replace(settings, max_body_bytes=1024 * 1024, deployments=deployments)
+
+    async def test_a_prompt_has_an_end_where_the_model_says_none(
+        self, client: aiohttp.ClientSession, sandbox: Sandbox, store: MemoryStore
+    ) -> None:
+        """100,000 characters are taken and one more is not: a job bears its prompt wherever it is shown."""
+        ask = {"model": "runwayml/ideogram_4_0", "prompt": "x" * 100_001}
+
+        async with client.post(GENERATIONS, json=ask) as response:
+            error = (await response.json())["error"]
+
+        assert (response.status, error["param"], error["code"]) == (400, "prompt", TOO_LONG)
+        assert "100000" in error["message"]
+        await nothing_happened(sandbox, store)
+        async with client.post(
+            "/v1/images/quote", json={**ask, "prompt": "x" * 100_000}
+        ) as response:
+            assert response.status == 200
+
+
 async def nothing_happened(sandbox: Sandbox, store: MemoryStore) -> None:
     """Assert that Runway was not called and no job is stored."""
     assert len(sandbox.requests) == 0

@@ -30,6 +30,10 @@ from taxiway.server.webhooks.bodies import WebhookBody
 
 ResponseFormat = Literal["url", "b64_json"]
 
+#: Three times the longest prompt that any model is known to take. A job is written at each of its steps and shown
+#: at each of its polls with its prompt, also where a model's own limit is not known.
+PROMPT_MAX = 100_000
+
 
 def _not_blank(value: object) -> object:
     if isinstance(value, str) and not value.strip():
@@ -40,6 +44,12 @@ def _not_blank(value: object) -> object:
 Word = Annotated[str, Field(max_length=64)]
 NotBlank = Annotated[
     str, BeforeValidator(_not_blank), WithJsonSchema({"type": "string", "pattern": r"\S"})
+]
+Prompt = Annotated[
+    str,
+    Field(max_length=PROMPT_MAX),
+    BeforeValidator(_not_blank),
+    WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": PROMPT_MAX}),
 ]
 
 
@@ -59,7 +69,10 @@ class GenerationBody(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     model: Annotated[NotBlank, Field(description="the name of a model of GET /v1/models")]
-    prompt: Annotated[NotBlank, Field(description="a text that is not blank")]
+    prompt: Annotated[
+        Prompt,
+        Field(description=f"a text that is not blank, of at most {PROMPT_MAX} characters"),
+    ]
     n: Annotated[int, Field(ge=1, le=10, description="an integer from 1 to 10")] = 1
     size: Annotated[Word | None, Field(description='"auto" or "WIDTHxHEIGHT" in pixels')] = None
     quality: Annotated[Word | None, Field(description="a quality that the model lists")] = None
