@@ -1256,6 +1256,17 @@ class TestOutbox:
             (d.job_id, d.number) for d in rest
         }
 
+    async def test_however_many_hosts_are_busy(self, store: Store) -> None:
+        """Every look names those of its moment: none of them is taken, and all of them when they are free."""
+        await self.ended(store, 1)
+        none = ["a.example", "mine.example", "ours.example:8443"]
+        looks = [
+            await store.outbox.take(now=200.0, lease_s=60.0, limit=9, without=without)
+            for without in (none, none[:2], none[:1], [])
+        ]
+
+        assert [[], [1], [0], []] == [[each.number for each in look] for look in looks]
+
     async def test_a_try_is_written_down(self, store: Store) -> None:
         """Each try is kept, with when the next one is due, and the count goes on from there."""
         await self.ended(store, 1)

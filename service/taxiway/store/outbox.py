@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, and_, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, tuple_, update
 
 from taxiway.deliveries import (
     LOG_MAX,
@@ -43,6 +43,36 @@ _NUMBER = tuple_(deliveries.c.job_id, deliveries.c.number)
 
 #: What is not over; the condition is the partial index's.
 _OPEN = deliveries.c.due_at.is_not(None)
+
+#: Find what is due. The office looks every two seconds, so nothing of this is put together anew.
+_DUE = (
+    select(deliveries.c.job_id, deliveries.c.number)
+    .where(
+        _OPEN,
+        deliveries.c.due_at <= bindparam("now"),
+        deliveries.c.host.not_in(bindparam("without", expanding=True)),
+    )
+    .order_by(deliveries.c.due_at, deliveries.c.job_id, deliveries.c.number)
+    .limit(bindparam("most"))
+)
+
+#: What another replica is taking at this moment is not waited for.
+_DUE_TO_US = _DUE.with_for_update(skip_locked=True)
+
+#: Take what was found.
+_TAKE = (
+    update(deliveries)
+    .where(_NUMBER.in_(bindparam("found", expanding=True)))
+    .values(
+        status=DeliveryStatus.SENDING.value,
+        due_at=bindparam("until"),
+        claim=deliveries.c.claim + 1,
+    )
+    .returning(deliveries)
+)
+
+#: Count what is not over.
+_PENDING = select(func.count()).select_from(deliveries).where(_OPEN)
 
 
 def posted(write: Change) -> list[tuple[object, ...]]:
@@ -86,33 +116,17 @@ class SqlOutbox:
         self, *, now: float, lease_s: float, limit: int, without: Collection[str] = ()
     ) -> Sequence[Delivery]:
         """Take deliveries that are due."""
-        due = (
-            select(deliveries.c.job_id, deliveries.c.number)
-            .where(_OPEN, deliveries.c.due_at <= now, deliveries.c.host.not_in([*without]))
-            .order_by(deliveries.c.due_at, deliveries.c.job_id, deliveries.c.number)
-            .limit(limit)
-        )
-        # What another replica is taking at this moment is not waited for.
-        mine = due.with_for_update(skip_locked=True)
+        due = {"now": now, "without": [*without], "most": limit}
         with self._call("take"):
             # Most looks find nothing, and need not stand in the line of those who write.
             async with self._database.reading() as connection:
-                if not (await connection.execute(due.limit(1))).first():
+                if not (await connection.execute(_DUE, {**due, "most": 1})).first():
                     return ()
 
             def take(connection: Connection) -> Sequence[Row[Any]]:
-                found = [(row.job_id, row.number) for row in connection.execute(mine)]
-                taken = (
-                    update(deliveries)
-                    .where(_NUMBER.in_(found))
-                    .values(
-                        status=DeliveryStatus.SENDING.value,
-                        due_at=now + lease_s,
-                        claim=deliveries.c.claim + 1,
-                    )
-                    .returning(deliveries)
-                )
-                return connection.execute(taken).all() if found else ()
+                found = [tuple(row) for row in connection.execute(_DUE_TO_US, due)]
+                taken = {"found": found, "until": now + lease_s}
+                return connection.execute(_TAKE, taken).all() if found else ()
 
             rows = await self._database.transact(take)
         return sorted(map(_delivery, rows), key=lambda each: (each.created_at, each.job_id))
@@ -166,10 +180,9 @@ class SqlOutbox:
 
     async def pending(self) -> int:
         """Return how many deliveries are not over."""
-        wanted = select(func.count()).select_from(deliveries).where(_OPEN)
         with self._call("pending"):
             async with self._database.reading() as connection:
-                return int((await connection.execute(wanted)).scalar_one())
+                return int((await connection.execute(_PENDING)).scalar_one())
 
     async def _change(self, operation: str, delivery: Delivery, values: dict[str, Any]) -> None:
         change = (
