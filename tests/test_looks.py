@@ -143,6 +143,45 @@ async def test_a_look_has_its_time() -> None:
             await looks.get("/")
 
 
+async def test_half_an_answer_has_its_time_too() -> None:
+    """An answer that stops in its middle ends with the limit, as silence does."""
+    half = answer(b"whole")[:-2]
+
+    async def stalling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(half)
+        await reader.read()
+
+    async with looking(stalling) as looks:
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(TimeoutError):
+            await looks.get("/")
+        took_s = asyncio.get_running_loop().time() - began_s
+
+    assert LIMIT.total is not None
+    assert LIMIT.total <= took_s < LIMIT.total + 2
+
+
+async def test_a_kept_connection_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a look for a while, the connection is there for other calls to the same host."""
+    monkeypatch.setattr("taxiway.providers.looks.KEPT_S", 0.05)
+    connections = 0
+    host = answering(answer(b"1"), answer(b"2"))
+
+    async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await host(reader, writer)
+
+    async with looking(counting) as looks:
+        await looks.get("/")
+        await asyncio.sleep(0.5)
+        async with looks.session.get(looks.base) as response:
+            body = await response.read()
+
+    assert (connections, body) == (1, b"2")
+
+
 async def test_a_header_cannot_hold_another() -> None:
     """A line break in a header would begin the next one."""
     async with open_session() as session:

@@ -395,6 +395,8 @@ def in_microusd(credits: int | None, *, price_microusd: int | None = None) -> in
 
 def new_job_id(now: float) -> str:
     """Return `job_` and a UUIDv7 in hex: ids sort by the time they were made."""
-    value = int(now * 1000) << 80 | 0x7 << 76 | secrets.randbits(12) << 64
-    value |= 0b10 << 62 | secrets.randbits(62)
+    drawn = secrets.randbits(74)
+    value = (
+        int(now * 1000) << 80 | 0x7 << 76 | drawn >> 62 << 64 | 0b10 << 62 | drawn & (1 << 62) - 1
+    )
     return f"job_{uuid.UUID(int=value).hex}"

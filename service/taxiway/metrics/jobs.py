@@ -53,7 +53,8 @@ class JobMetrics:
             return  # nothing that is counted moves with the progress, and most events are ticks
         if event.before is None and event.fact is None:
             self._submitted.of(self.model(event.job)).inc()
-        self._unknown.inc(len(outcomes.lost(event)))
+        if lost := outcomes.lost(event):
+            self._unknown.inc(len(lost))
         if isinstance(event.fact, Stored):
             for kept in event.fact.images:
                 self._kept.of("failed" if kept.archived is None else "stored").inc()

@@ -9,6 +9,7 @@ import aiohttp
 from taxiway.artifacts import OpenAsset
 from taxiway.errors import ConfigError
 from taxiway.protocols import Instruments, Note, Provider
+from taxiway.providers.looks import Connector
 from taxiway.settings import Deployment
 from taxiway.vendors import VENDORS
 
@@ -24,7 +25,7 @@ def open_session() -> aiohttp.ClientSession:
     It keeps no cookies and sets no time limit of its own: each call sets the limit that fits it.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS_MAX, ttl_dns_cache=30),
+        connector=Connector(limit=0, limit_per_host=CONNECTIONS_MAX, ttl_dns_cache=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
     )

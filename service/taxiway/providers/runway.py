@@ -5,6 +5,7 @@ Vendor facts: developer API version 2024-11-06, as published in August 2026.
 
 import asyncio
 import math
+import re
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -57,6 +58,9 @@ LARGE_BYTES = 65_536
 
 #: How long polls pause after a 429 that names no time.
 QUIET_DEFAULT_S = 2.0
+
+#: An id that may stand in a path as it is. Looks are many, and quoting takes as long as reading their answers.
+_PLAIN = re.compile(r"[0-9A-Za-z_-]+")
 
 _PHASES: Mapping[str, tuple[Phase, str]] = {
     "PENDING": (Phase.PROVIDER_QUEUE, "pending"),
@@ -332,8 +336,9 @@ class Runway:
 
 
 def _task_path(attempt: Attempt) -> str:
+    task_id = attempt.upstream_id or ""
     # What comes from outside must not lead elsewhere.
-    return f"/v1/tasks/{quote(attempt.upstream_id or '', safe='')}"
+    return f"/v1/tasks/{task_id if _PLAIN.fullmatch(task_id) else quote(task_id, safe='')}"
 
 
 def _unanswered(error: Exception) -> ProviderUnavailableError:
