@@ -155,7 +155,10 @@ async def follow_image_generation(
 ) -> AsyncGenerator[Job, None]:
     """Make an image, and yield the job at once, after each change, and at its end.
 
-    Leaving the iteration cancels the job. A failed job is the last one yielded, and not raised.
+    Leaving the iteration cancels the job. `contextlib.aclosing` around it waits until that is done, which a
+    program needs that ends right afterwards: its event loop closes before an iteration that was merely left is
+    tidied up.
+    A failed job is the last one yielded, and not raised.
     Raises `BadRequestError` for a request that cannot be honoured.
     """
     deployment = deployment_of(model, api_key, api_base, api_version, custom_llm_provider, kwargs)
