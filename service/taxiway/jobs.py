@@ -5,11 +5,11 @@ seconds, money is whole micro-USD, beside the whole credits that Runway counts i
 sizes are written `WIDTHxHEIGHT` in pixels.
 """
 
-import secrets
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from taxiway.ids import new_id
 
 #: A credit is sold for one US cent.
 MICRO_USD_PER_CREDIT = 10_000
@@ -394,9 +394,5 @@ def in_microusd(credits: int | None, *, price_microusd: int | None = None) -> in
 
 
 def new_job_id(now: float) -> str:
-    """Return `job_` and a UUIDv7 in hex: ids sort by the time they were made."""
-    drawn = secrets.randbits(74)
-    value = (
-        int(now * 1000) << 80 | 0x7 << 76 | drawn >> 62 << 64 | 0b10 << 62 | drawn & (1 << 62) - 1
-    )
-    return f"job_{uuid.UUID(int=value).hex}"
+    """Return the id of a job that is made now."""
+    return new_id("job_", now)

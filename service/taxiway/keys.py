@@ -5,11 +5,11 @@ Times are Unix seconds, money is micro-USD.
 """
 
 import secrets
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from taxiway.ids import new_id
 from taxiway.periods import Period, read_period
 
 #: What every key begins with, here and at LiteLLM.
@@ -107,10 +107,8 @@ class Account:
 
 
 def new_key_id(now: float) -> str:
-    """Return `vk_` and a UUIDv7 in hex: ids sort by the time they were made."""
-    value = int(now * 1000) << 80 | 0x7 << 76 | secrets.randbits(12) << 64
-    value |= 0b10 << 62 | secrets.randbits(62)
-    return f"vk_{uuid.UUID(int=value).hex}"
+    """Return the id of a key that is made now."""
+    return new_id("vk_", now)
 
 
 def new_secret() -> str:

@@ -4,7 +4,7 @@ A generation is one submission and half a dozen looks at its task, so looks are 
 Connections, TLS, the limit per host and the parser are aiohttp's; what is left out is what a look does not need:
 building the request anew each time, redirects, cookies, proxies, and the pieces of a large answer.
 
-Two things are done for many looks at once. A connection goes from look to look without going back to aiohttp's pool
+Two things are done for many looks at once. A connection goes from one to the next without going back to the pool
 in between. And one sweep ends those that take too long: a timer for each costs a twentieth of a look.
 """
 
