@@ -169,7 +169,7 @@ def draw(samples: Sequence[Sample], path: Path) -> None:
     from matplotlib.figure import Figure
 
     minutes = [each.at_s / 60 for each in samples]
-    figure = Figure(figsize=(8, 7), layout="constrained")
+    figure = Figure(figsize=(8, 8.5), layout="constrained")
     lines = {
         "RSS, MiB": [[each.rss_mib for each in samples]],
         "lag p50 and p99, s": [
@@ -177,6 +177,7 @@ def draw(samples: Sequence[Sample], path: Path) -> None:
             [each.lag_p99_s for each in samples],
         ],
         "open files": [[each.files for each in samples]],
+        "series": [[each.series for each in samples]],
         "jobs and streams": [[each.jobs for each in samples], [each.streams for each in samples]],
     }
     axes = figure.subplots(len(lines), 1, sharex=True)
@@ -184,7 +185,7 @@ def draw(samples: Sequence[Sample], path: Path) -> None:
         for curve in curves:
             axis.plot(minutes, curve, linewidth=0.9)
         axis.set_ylabel(label)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.15 * max(max(curve) for curve in curves))
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("minutes")
     figure.savefig(path, dpi=80)
