@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -213,12 +213,22 @@ async def test_a_reference_may_be_a_file(
     assert ("cat", "data:image/png;base64,") == (reference["tag"], reference["uri"][:22])
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Programs that Ctrl-C reaches: what a shell runs in the background ignores it, with all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 async def test_ctrl_c_leaves_the_job_alone(
     service: dict[str, str], sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """Ctrl-C ends the watching, says how to go on, and 130; the job goes on and is paid for once."""
-    async with started("generate", "a fox [[slow:1]]", folder=tmp_path, environ=service) as process:
-        await until(lambda: bool(sandbox.tasks))
+    async with started("generate", "a fox [[slow:3]]", folder=tmp_path, environ=service) as process:
+        assert process.stderr is not None
+        assert await process.stderr.readline()  # the job's first stage: it is watched
         process.send_signal(signal.SIGINT)
         ended = await end_of(process)
     (job_id,) = set(re.findall(r"job_\w+", ended.err))
@@ -335,6 +345,8 @@ async def test_a_restart_of_the_service_is_not_noticed(sandbox: Sandbox, tmp_pat
     async with started("serve", "--port", str(port), folder=tmp_path, environ=environ) as first:
         await answering(environ["TAXIWAY_URL"])
         async with started("generate", "a fox", folder=tmp_path, environ=environ) as viewer:
+            assert viewer.stderr is not None
+            assert await viewer.stderr.readline()  # the job's first stage: it is watched
             await until(lambda: any(task.polls for task in sandbox.tasks.values()))
             first.kill()
             await first.communicate()
