@@ -5,6 +5,7 @@ Each fault is written into the prompt in the sandbox's notation, so it strikes e
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -277,9 +278,10 @@ async def test_polls_are_two_seconds_apart_however_long_they_take(
 
 
 async def test_a_burst_does_not_poll_in_step(
-    client: aiohttp.ClientSession, sandbox: Sandbox
+    client: aiohttp.ClientSession, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Jobs accepted at one moment look at their tasks at different moments."""
+    monkeypatch.setattr("random.uniform", random.Random(1).uniform)
     await asyncio.gather(*(ask(client) for _ in range(20)))
 
     firsts: dict[str, float] = {}
