@@ -9,6 +9,7 @@ import io
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -119,6 +120,13 @@ def log_lines(logs: Logs, log_stream: io.BytesIO) -> Callable[[], list[dict[str,
 def app(settings: Settings, store: MemoryStore, logs: Logs) -> web.Application:
     """The service's application; `url` starts it."""
     return create_app(settings, store=store, logs=logs)
+
+
+@pytest.fixture
+def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that begins on a Wednesday at noon: neither day, week nor month ends while the test runs."""
+    noon = 1_795_608_000.0  # 25 November 2026
+    monkeypatch.setattr("taxiway.clock.time", SimpleNamespace(time=lambda: noon))
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from taxiway.sandbox import SandboxSettings
 from taxiway.server.running import listening
 from taxiway.settings import Secret, Settings
 
-pytestmark = pytest.mark.looptime(False)
+# A budget of a day is whole again at midnight.
+pytestmark = [pytest.mark.looptime(False), pytest.mark.usefixtures("at_noon")]
 
 
 @pytest.fixture

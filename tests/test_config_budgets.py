@@ -18,6 +18,9 @@ from taxiway.server.running import listening
 from taxiway.settings import Budget, Settings
 from taxiway.store.memory import MemoryStore
 
+# A budget of a day is whole again at midnight.
+pytestmark = pytest.mark.usefixtures("at_noon")
+
 MODEL = "runwayml/gen4_image"
 
 

@@ -10,6 +10,9 @@ import pytest
 from taxiway.sandbox import Sandbox
 from taxiway.settings import Secret, Settings
 
+# What was bought around midnight is on two days.
+pytestmark = pytest.mark.usefixtures("at_noon")
+
 GEN4 = {"model": "runwayml/gen4_image", "prompt": "a red fox"}
 GPT = {"model": "runwayml/gpt_image_2", "prompt": "a red fox", "quality": "low"}
 
