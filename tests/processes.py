@@ -25,11 +25,18 @@ TAXIWAY = ("-m", "taxiway")
 START_S = 60.0
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a port that nobody uses at the moment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """Return a port that nobody uses at the moment, and nobody was given before."""
+    while True:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = int(free.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 async def until(holds: Callable[[], bool], *, within_s: float = START_S) -> None:

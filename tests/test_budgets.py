@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from tests.holders import MASTER_KEY, Holder, two_replicas
-from tests.processes import MODEL, Service
+from tests.processes import MODEL, Service, until
 
 from taxiway.cadence import every
 from taxiway.sandbox import Sandbox, SandboxSettings
@@ -178,7 +178,7 @@ class TestReplicas:
         other = Holder(masters[1].client, holder.key)
         jobs = [await holder.ask(model=MODEL) for _ in range(4)]
         assert [202] * 4 == [status for status, _ in jobs]
-        await asyncio.sleep(0.7)
+        await until(lambda: 4 == sum(task.polls > 0 for task in sandbox.tasks.values()))
 
         await services[0].kill(signal.SIGKILL)
         async with asyncio.timeout(30):
@@ -197,7 +197,7 @@ class TestReplicas:
         assert (200, None) == await other.code("GET", "/v1/models")
 
         await masters[0].post("/key/block", key=holder.id)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(8):  # the memory lasts for ten seconds
             async for _ in every(0.05, first_s=0.0):
                 if (401, "key_blocked") == await other.code("GET", "/v1/models"):
                     break

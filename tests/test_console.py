@@ -292,7 +292,7 @@ def test_an_image_is_asked_for_watched_and_seen(
 
     assert len(seen - {None}) >= 3
     assert 1920 == picture.evaluate("picture => picture.naturalWidth")
-    assert re.fullmatch(r"1920 \u00d7 1080 · \$0\.08 · \d s · just now", _facts(card))
+    assert re.fullmatch(r"1920 \u00d7 1080 · \$0\.08 · \d+ s · just now", _facts(card))
     assert re.fullmatch(r"job_\w{32}-0\.png", saved.name)
     with Image.open(saved) as image:
         assert (1920, 1080) == image.size

@@ -245,7 +245,7 @@ def test_a_pod_starts_answers_its_probes_and_leaves(
         with urllib.request.urlopen(f"http://127.0.0.1:{ports['metrics']}/metrics") as answer:
             scraped = b"taxiway_build_info" in answer.read()
         process.send_signal(signal.SIGTERM)
-        code = process.wait(5)
+        code = process.wait(30)
 
     assert {"livenessProbe": True, "readinessProbe": True} == probed
     assert scraped

@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 import pytest
 from tests.holders import MASTER_KEY, Holder, two_replicas
+from tests.processes import until
 
 from taxiway.sandbox import Sandbox, SandboxSettings
 from taxiway.settings import Secret, Settings
@@ -186,7 +187,7 @@ class TestOnReplicas:
             other = Holder(masters[1].client, holder.key)
             for _ in range(2):
                 assert 202 == (await holder.ask(model=MODEL))[0]
-            await asyncio.sleep(1)
+            await until(lambda: 2 == sum(task.polls > 0 for task in sandbox.tasks.values()))
             ids = [(await other.ask(model=MODEL))[1]["id"] for _ in range(2)]
             await services[0].kill(signal.SIGKILL)
             async with asyncio.timeout(40):

@@ -108,7 +108,7 @@ async def test_a_stalled_reader_does_not_stall_the_loop(pipe: Pipe) -> None:
     sink.close()
     thread.join()
 
-    assert slowest_s < 0.1
+    assert slowest_s < 1.0  # who waited for the reader would wait for ever
 
 
 def test_what_is_given_up_is_counted(pipe: Pipe) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.processes import ask, ended, events
+from tests.processes import ask, ended, events, posts
 
 from taxiway.clock import Clock
 from taxiway.facts import Seen, Submitted, Submitting
@@ -83,11 +83,6 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 async def second(settings: Settings, logs: Logs, shelf: Shelf, stack: AsyncExitStack) -> Replica:
     """The other one; closing the stack stops it."""
     return await stack.enter_async_context(replica(settings, logs, shelf))
-
-
-def posts(sandbox: Sandbox) -> int:
-    """Return how often a task was asked for."""
-    return sum(record.path == "/v1/text_to_image" for record in sandbox.requests)
 
 
 async def test_a_job_that_is_lost_while_it_is_bought_is_lost_in_peace(

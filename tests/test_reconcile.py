@@ -14,6 +14,7 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp import web
+from tests.processes import until
 
 from taxiway.cli.reconciliation import Count, Line, counts_of, lines_of, unclaimed
 from taxiway.errors import ProviderUnavailableError
@@ -145,15 +146,15 @@ async def test_programs_get_the_document(operator: Operator) -> None:
     assert 8 == document["total"]["cost"]["charged_credits"]
 
 
-async def test_books_that_are_right_agree(operator: Operator) -> None:
+async def test_books_that_are_right_agree(operator: Operator, sandbox: Sandbox) -> None:
     """Images, refunds and what is under way: to the credit what Runway says, and the command exits 0."""
     await asyncio.gather(
         operator.buy(),
         operator.buy("a fox [[fail:SAFETY.INPUT.TEXT]]"),
         operator.buy("[[fail:INTERNAL]]"),
     )
-    running = asyncio.create_task(operator.buy("a fox [[slow:20]]"))
-    await asyncio.sleep(1.0)
+    running = asyncio.create_task(operator.buy("a fox [[slow:60]]"))
+    await until(lambda: any("slow" in t.prompt and t.polls for t in sandbox.tasks.values()))
 
     ended = await operator.run(*RECONCILE)
 

@@ -15,7 +15,18 @@ import aiohttp
 import asyncpg
 import orjson
 import pytest
-from tests.processes import GENERATIONS, MODEL, Service, ask, caller, ended, events, job_of
+from tests.processes import (
+    GENERATIONS,
+    MODEL,
+    Service,
+    ask,
+    caller,
+    ended,
+    events,
+    job_of,
+    posts,
+    until,
+)
 
 from taxiway.cadence import every
 from taxiway.sandbox import Sandbox, SandboxSettings
@@ -127,11 +138,6 @@ async def logged(replica: Replica, name: str, count: int) -> list[dict[str, Any]
     raise AssertionError
 
 
-def posts(sandbox: Sandbox) -> int:
-    """Return how often a task was asked for."""
-    return sum(record.path == "/v1/text_to_image" for record in sandbox.requests)
-
-
 def upstream_ids(jobs: Iterable[Any]) -> set[str]:
     """Return the Runway tasks that jobs know of."""
     return {attempt["upstream_id"] for job in jobs for attempt in job["attempts"]}
@@ -188,7 +194,7 @@ async def test_who_waited_at_a_killed_replica_gets_the_image_from_the_other(
     first, second = replicas
     before, again = ("0", "1") if name == "x_stainless_retry_count" else ("order 17",) * 2
     asking = asyncio.create_task(wait(first, **{name: before}))
-    await asyncio.sleep(1.5)
+    await until(lambda: any(task.polls for task in sandbox.tasks.values()))
     await first.service.kill()
     with suppress(aiohttp.ClientError):
         await asking
@@ -278,7 +284,7 @@ async def test_a_slow_submission_is_not_lost_by_stopping(
     first, second = replicas
     sandbox.will(f"create:slow delay={LEASE_S * 3}")
     job_id = await ask(first.client, "a fox on the way")
-    await asyncio.sleep(0.5)
+    await until(lambda: posts(sandbox) == 1)
 
     code = await first.service.kill(signal.SIGTERM)
     job = await ended(second.client, job_id)
@@ -321,9 +327,9 @@ async def test_what_a_frozen_replica_bought_is_named(
 ) -> None:
     """SIGSTOP while a POST is under way: the new owner buys nothing, the former one logs the task it paid for."""
     first, second = replicas
-    sandbox.will("create:slow delay=1")
+    sandbox.will("create:slow delay=2")
     job_id = await ask(first.client, "a fox on the way")
-    await asyncio.sleep(0.5)
+    await until(lambda: posts(sandbox) == 1)
 
     first.service.send(signal.SIGSTOP)
     job = await ended(second.client, job_id)

@@ -192,7 +192,7 @@ class TestKeys:
         heard: asyncio.Queue[Signal] = asyncio.Queue()
         rival.signals(heard.put_nowait)
         await made(store, new_key())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await heard.get()  # Resync
             await store.change_key("key_0001", lambda a: a)
 

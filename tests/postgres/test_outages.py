@@ -115,7 +115,7 @@ class TestOutages:
         await hasty.create(event(job))
         async with psql.transaction():
             await psql.execute("LOCK TABLE jobs")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 outcomes = await asyncio.gather(
                     *(hasty.get(job.id) for _ in range(8)),
                     hasty.record(event(running(job))),
@@ -138,7 +138,7 @@ class TestOutages:
         pids = [str(row["pid"]) for row in rows]
         subprocess.run(["kill", "-STOP", *pids], check=True)  # noqa: ASYNC221 - no time to lose
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 outcomes = await asyncio.gather(
                     *(hasty.get("job_0001") for _ in range(5)),
                     hasty.record(event(running(new_job(1)))),

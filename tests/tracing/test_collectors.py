@@ -154,4 +154,5 @@ def test_a_collector_that_does_not_answer_keeps_nobody() -> None:
         )
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert float(done.stdout) == pytest.approx(CLOSE_S, abs=0.5)
+    # The library's own patience with a collector is ten seconds; a slow machine's time is its own.
+    assert CLOSE_S - 0.5 < float(done.stdout) < CLOSE_S + 6
