@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -53,13 +53,21 @@ class Streams:
 
 
 async def streams(
-    subject: Subject, vendor: Vendor, *, crowd: Crowd, cores: Cores, folder: Path
+    subject: Subject,
+    vendor: Vendor,
+    *,
+    crowd: Crowd,
+    cores: Cores,
+    folder: Path,
+    before: Streams | None = None,
 ) -> Streams:
-    """Measure one program, started afresh for each of the three figures."""
-    async with _started(subject, vendor, cores, folder / "idle") as program:
-        idle_kib = await _idle_kib(program, vendor, subject.model, crowd)
+    """Measure one program, started afresh for each of the three figures; memory only where it was not `before`."""
     async with _started(subject, vendor, cores, folder / "events") as program:
         event_us, per_s = await _event_us(program, vendor, subject.model, crowd)
+    if before is not None:
+        return replace(before, event_us=event_us, events_per_s=per_s)
+    async with _started(subject, vendor, cores, folder / "idle") as program:
+        idle_kib = await _idle_kib(program, vendor, subject.model, crowd)
     async with _started(subject, vendor, cores, folder / "jobs", every_s=2.0) as program:
         job_kib = await _job_kib(program, vendor, subject.model, crowd)
     return Streams(event_us=event_us, events_per_s=per_s, idle_kib=idle_kib, job_kib=job_kib)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,16 @@ class Subject:
     def repeats(self) -> bool:
         """Whether its main wave is repeated: those that a budget is about, and what they are compared with."""
         return self.kind != "litellm" and not self.keeps_images
+
+    @property
+    def starts(self) -> Container[int]:
+        """In which turns its start is measured. The first, 0, only fills the disk's cache.
+
+        A database that the bench makes once is new once.
+        """
+        if self.database is not None:
+            return (1,)
+        return range(1_000) if self.repeats else (0, 1)
 
     @property
     def grows(self) -> bool:
