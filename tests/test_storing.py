@@ -216,6 +216,7 @@ async def test_an_image_that_cannot_be_fetched_stays_with_the_provider(
     assert names(folder) == []
 
 
+@pytest.mark.usefixtures("at_noon")  # what is in the way is the folder of one day
 async def test_an_archive_that_fails_loses_no_image(
     ended: Ended, sandbox: Sandbox, folder: Path
 ) -> None:
