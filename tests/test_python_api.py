@@ -5,6 +5,7 @@ import base64
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 import taxiway
+from taxiway.jobs import Phase
 from taxiway.responses import ImageResponse
 from taxiway.sandbox import Fault, Outcome, Sandbox, SandboxSettings
 
@@ -111,6 +113,34 @@ async def test_leaving_an_iteration_stops_the_task_at_runway(runway: Sandbox) ->
     await stream.aclose()
 
     assert [request.method for request in runway.requests][-1] == "DELETE"
+
+
+class _Interrupted(BaseException):
+    """As `KeyboardInterrupt`, which pytest would take for its own."""
+
+
+@pytest.mark.looptime(False)
+@pytest.mark.parametrize("interrupted", [False, True])
+async def test_a_program_that_ends_in_an_iteration_stops_the_task_at_runway(
+    runway: Sandbox, interrupted: bool
+) -> None:
+    """A `break`, or an interrupt, as a program's last act leaves nothing running that is paid for."""
+    runway.change(duration_s=30.0)
+
+    async def program() -> None:
+        async for job in taxiway.follow_image_generation(
+            model="runwayml/gen4_image", prompt=PROMPT, api_key="key_x", api_base=runway.url
+        ):
+            if job.phase is Phase.RUNNING or (job.attempts and job.attempts[0].upstream_id):
+                if interrupted:
+                    raise _Interrupted
+                break
+
+    for _ in range(4):
+        with suppress(_Interrupted):
+            await asyncio.to_thread(asyncio.run, program())
+
+    assert ["DELETED"] * 4 == [task.status for task in runway.tasks.values()]
 
 
 async def test_cancelling_the_call_stops_the_task_at_runway(runway: Sandbox) -> None:

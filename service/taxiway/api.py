@@ -155,9 +155,8 @@ async def follow_image_generation(
 ) -> AsyncGenerator[Job, None]:
     """Make an image, and yield the job at once, after each change, and at its end.
 
-    Leaving the iteration cancels the job. `contextlib.aclosing` around it waits until that is done, which a
-    program needs that ends right afterwards: its event loop closes before an iteration that was merely left is
-    tidied up.
+    Leaving the iteration cancels the job, at the provider too; `contextlib.aclosing` around it waits until that is
+    done. `asyncio.run` waits for it as well, at the end of a program.
     A failed job is the last one yielded, and not raised.
     Raises `BadRequestError` for a request that cannot be honoured.
     """
@@ -313,6 +312,7 @@ async def _open(deployment: Deployment, *, timeout: float | None) -> AsyncIterat
             note=no_note,
             lease_alive=store.lease_alive,
             taker=Taker(None, spool=spool, note=no_note),
+            alone=True,
         )
         runner = Runner(workshop, store=store)
         try:

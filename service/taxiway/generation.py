@@ -22,7 +22,7 @@ class Generation:
     def __init__(self, job_id: str, workshop: Workshop) -> None:
         self.job_id = job_id
         self.cancelled = False
-        """Set before the task is cancelled because somebody wants the job to stop."""
+        """Set before the task is cancelled because somebody wants the job to stop; it stops its tasks then."""
         self.lost = False
         """Set when another process owns the job."""
         self._shop = workshop
@@ -34,7 +34,10 @@ class Generation:
         return self._work.job
 
     async def run(self) -> Job:
-        """Take the job to its end. Being cancelled from outside loses nothing: the next owner goes on."""
+        """Take the job to its end. Being cancelled from outside loses nothing: the next owner goes on.
+
+        Where there is none, it stops what it has bought.
+        """
         try:
             return await self._run()
         finally:
@@ -62,8 +65,9 @@ class Generation:
         except TimeoutError:
             await self._stop(JobStatus.FAILED, self._deadline_error())
         except asyncio.CancelledError:
-            if not self.cancelled:
+            if not self.cancelled and not self._shop.alone:
                 raise
+            self.cancelled = True
             _take_back_cancellation()
             await self._stop(JobStatus.CANCELLED, _CANCELLED)
 

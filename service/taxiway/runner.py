@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -228,11 +228,17 @@ class Runner:
         if self._acceptances:
             await asyncio.wait(self._acceptances)
         tasks = [*self._tasks.values(), *self._ending.values()]
-        for task in tasks:
+        for task in [*self._leaving(), *self._ending.values()]:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
         self._workshop.dispatcher.close()
+
+    def _leaving(self) -> Iterator[asyncio.Task[None]]:
+        """Yield the tasks that may be interrupted: not those that stop theirs where nobody comes after them."""
+        for job_id, task in self._tasks.items():
+            if not (self._workshop.alone and self._generations[job_id].cancelled):
+                yield task
 
     @property
     def _fleet(self) -> Fleet:
@@ -349,7 +355,8 @@ class Runner:
         if self._generations.get(job.id) is not generation:
             return
         del self._generations[job.id], self._tasks[job.id]
-        if task.cancelled() and not self._closing and not generation.lost:
+        goes_on = generation.cancelled or not self._workshop.alone
+        if task.cancelled() and not self._closing and not generation.lost and goes_on:
             # Cancelled before its first step, or while it was stopping: it goes on from what is recorded.
             self._start(job)
             return

@@ -45,6 +45,8 @@ class Workshop:
     """Where a key stands with its budget, as far as this process knows."""
     keeper: Keeper | None = None
     """Stores finished images; None leaves them with the provider."""
+    alone: bool = False
+    """Whether nobody goes on with a job that this process lets go of: then its task is stopped at the provider."""
 
 
 class Work:
