@@ -1,6 +1,7 @@
 """Many viewers, and a store that is slow: one encoding for all, and everything counted."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -13,6 +14,7 @@ from taxiway.events import Event
 from taxiway.facts import Seen
 from taxiway.jobs import Job, Phase
 from taxiway.journal import Journal
+from taxiway.server.followers import Stream
 from taxiway.store.memory import MemoryStore
 
 
@@ -119,3 +121,26 @@ async def test_what_streams_do_is_counted(
     )
     assert {"": 3} == counted("delivery_lag_seconds_count")
     assert {"completed": 1} == counted("streams_closed_total")
+
+
+async def test_a_stream_that_has_ended_leaves_nothing_behind(
+    journal: Journal, watch: Callable[..., Any]
+) -> None:
+    """What a stream held is free at its end, and waits for no garbage collector: that comes rarely."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            job = await job_at(journal, 3)
+            wire = await watch(job)
+            await wire.frame()
+            await journal.record(job.id, RUNNING)
+            await journal.record(job.id, DELIVERED)
+            await wire.rest()
+            wire.leave()
+            await asyncio.sleep(0.1)
+        left = [each for each in gc.get_objects() if isinstance(each, Stream)]
+    finally:
+        gc.enable()
+
+    assert left == []

@@ -88,6 +88,8 @@ async def send(
     except Exception as error:  # noqa: BLE001 - an answer has begun, so there is no other place for it
         note_broken(request, error)
     finally:
+        # It holds the stream in turn: a circle, which is only freed when somebody looks for circles.
+        stream.take = None
         if ended is CloseReason.COMPLETED:
             stream.leave(ended)
         else:
