@@ -1,6 +1,7 @@
 """How a stream ends before its job does: the viewer leaves, grows old, or the service stops."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -28,8 +29,10 @@ class TestOldStreams:
         journal: Journal,
         watch: Callable[..., Any],
         counted: Callable[[str], dict[str, float]],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """A stream lives two thirds to all of its age, so that viewers spread; its client comes back."""
+        monkeypatch.setattr("random.uniform", random.Random(1).uniform)
         job = await job_at(journal, 4)
         loop = asyncio.get_running_loop()
         began_at = loop.time()
