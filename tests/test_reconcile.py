@@ -225,6 +225,19 @@ async def test_runway_that_does_not_answer_is_an_error(
     assert "Error: Runway answered 500 without an account.\n" == ended.err
 
 
+async def test_a_key_that_runway_refuses_is_named_by_its_deployment(
+    operator: Operator, sandbox: Sandbox
+) -> None:
+    """Whose key it is, and where to look; the key itself is not shown."""
+    sandbox.change(api_keys=["another_key_than_that"])
+
+    ended = await operator.run(*RECONCILE)
+
+    assert (1, "") == (ended.code, ended.out)
+    assert "refuses the key of runwayml/gen4_image-1 (401): check `api_key`" in ended.err
+    assert "key_of_the_tests" not in ended.err
+
+
 async def test_runway_that_cannot_be_reached_is_one_sentence(
     operator: Operator, sandbox: Sandbox
 ) -> None:

@@ -85,6 +85,11 @@ class RunwayAccount:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(self._deployment.api_base, error) from error
         self._note_refusal(status)
+        if status in (401, 403):
+            raise ProviderUnavailableError(
+                f"Runway at {self._deployment.api_base} refuses the key of {self._deployment.id} ({status}): "
+                "check `api_key`, or the variable it comes from."
+            )
         if status != 200 or not isinstance(body, dict):
             raise ProviderUnavailableError(f"Runway answered {status} without an account.")
         return body
