@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -397,9 +397,13 @@ async def test_an_address_that_is_none_is_an_error_in_the_same_shape(
     ],
 )
 async def test_a_body_that_is_announced_is_judged_before_it_comes(
-    url: str, expect: str, length: int, answer: bytes
+    url: str,
+    log_lines: Callable[[], list[dict[str, Any]]],
+    expect: str,
+    length: int,
+    answer: bytes,
 ) -> None:
-    """`Expect: 100-continue` is answered before a byte of the body is sent."""
+    """`Expect: 100-continue` is answered before a byte of the body is sent, and a refusal is a line of the log."""
     address = URL(url)
     reader, writer = await asyncio.open_connection(address.host, address.port)
     writer.write(
@@ -413,6 +417,10 @@ async def test_a_body_that_is_announced_is_judged_before_it_comes(
     writer.close()
     assert line == b"HTTP/1.1 " + answer + b"\r\n"
     assert b"aiohttp" not in headers, "an answer tells nobody what the service is made of"
+    if headers:
+        [told] = [each for each in log_lines() if each["event"] == "http.request.completed"]
+        assert f"{told['http.response.status_code']} ".encode() == answer[:4]
+        assert b"x-request-id: " + told["request_id"].encode() in headers
 
 
 class TestLongPrompts:

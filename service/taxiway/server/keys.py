@@ -6,6 +6,7 @@ from aiohttp import ClientSession, web
 
 from taxiway.artifacts import Archive
 from taxiway.clock import Clock
+from taxiway.errors import TaxiwayError
 from taxiway.jobs import Job
 from taxiway.journal import Journal
 from taxiway.keyring import KeyRing
@@ -80,6 +81,9 @@ REPLAYED = web.RequestKey("replayed", bool)
 
 #: Set where the time of the answer is the time of something else: a job's, or a viewer's patience.
 UNTIMED = web.RequestKey("untimed", bool)
+
+#: Why it is refused, where that was found before the middlewares were asked.
+REFUSED = web.RequestKey("refused", TaxiwayError)
 
 #: The code of the error that is answered, for the log.
 ERROR_CODE = web.RequestKey("error_code", str)

@@ -33,6 +33,7 @@ from taxiway.server.keys import (
     LINKS,
     LOGS,
     METRICS,
+    REFUSED,
     REPLAYED,
     RUNNER,
     SETTINGS,
@@ -86,6 +87,8 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error in OpenAI's shape."""
+    if REFUSED in request:
+        return _problem(request, request[REFUSED])
     try:
         return await handler(request)
     except TaxiwayError as error:
