@@ -148,14 +148,16 @@ class TestSchema:
     @pytest.mark.parametrize(
         ("query", "index"),
         [
-            pytest.param(reading.page(JobQuery(), None), "jobs_by_date", id="the list"),
+            pytest.param(reading.page(JobQuery(), None, limit=20), "jobs_by_date", id="the list"),
             pytest.param(
-                reading.page(JobQuery(since=5.0, statuses=frozenset({JobStatus.FAILED})), None),
+                reading.page(
+                    JobQuery(since=5.0, statuses=frozenset({JobStatus.FAILED})), None, limit=20
+                ),
                 "jobs_by_date",
                 id="a filtered list",
             ),
             pytest.param(
-                reading.page(JobQuery(error="provider_failed"), None),
+                reading.page(JobQuery(error="provider_failed"), None, limit=20),
                 "jobs_by_error",
                 id="an error",
             ),

@@ -18,6 +18,7 @@ import pytest
 from taxiway.errors import ConfigError, InternalServerError, StoreError, StoreLockedError
 from taxiway.events import Event
 from taxiway.jobs import GenerationRequest, Job, JobStatus, Part, Phase, Plan
+from taxiway.protocols import JobQuery
 from taxiway.store import Store, open_store
 from taxiway.store.sqlite import places, writer
 from taxiway.transitions import accept
@@ -454,6 +455,23 @@ class TestTrouble:
         expected = {None: (1, new_job(1).created_at), Phase.QUEUED: (1, new_job(2).created_at)}
         assert [expected, expected] == counted
         assert [("store.unreadable", {"job_id": "job_0001"})] == notes
+
+    async def test_a_page_goes_on_past_a_damaged_document(self, store: Store, file: Path) -> None:
+        """A page is as long as it was asked for, and the next one begins where it ended."""
+        for number in range(1, 8):
+            await store.create(event(new_job(number)))
+        with closing(sqlite3.connect(file)) as other, other:
+            damaged = "UPDATE jobs SET document = x'7b' WHERE id IN ('job_0006', 'job_0003')"
+            other.execute(damaged)
+
+        first = await store.list(JobQuery(limit=3))
+        second = await store.list(JobQuery(limit=3, after=first[-1].id))
+
+        assert [[job.id[-1] for job in page] for page in (first, second)] == [
+            ["7", "5", "4"],
+            ["2", "1"],
+        ]
+        assert len(await store.unfinished()) == 5
 
     async def test_a_database_that_lost_its_table_says_so(self, store: Store, file: Path) -> None:
         """Reads and writes that the database refuses are errors of the store that carry its words."""

@@ -29,7 +29,7 @@ CURSOR = select(jobs.c.created_at, jobs.c.id, jobs.c.scope).where(jobs.c.id == b
 
 #: Read what is left to do; the condition is the partial index's.
 UNFINISHED = (
-    select(jobs.c.document)
+    select(jobs.c.id, jobs.c.document)
     .where(jobs.c.finished_at.is_(None))
     .order_by(jobs.c.created_at, jobs.c.id)
 )
@@ -66,12 +66,12 @@ def backlog(phase: ColumnElement[str]) -> Select[str, int, float]:
     )
 
 
-def page(query: JobQuery, last: tuple[float, str] | None) -> Select[Any]:
+def page(query: JobQuery, last: tuple[float, str] | None, *, limit: int) -> Select[Any]:
     """Return the statement for a page of the list; `last` is where the page before ended: date and id."""
-    wanted = select(jobs.c.document).where(*_conditions(query))
+    wanted = select(jobs.c.id, jobs.c.created_at, jobs.c.document).where(*_conditions(query))
     if last is not None:
         wanted = wanted.where(_by_age < tuple_(*last))
-    return wanted.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(query.limit)
+    return wanted.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
 
 
 def _conditions(query: JobQuery) -> Iterator[ColumnElement[bool]]:

@@ -118,17 +118,27 @@ class SqlStore(SqlKeys):
         return found
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
-        """Return a page of jobs, newest first. Raises `BadRequestError` where `after` names no job."""
+        """Return a page of jobs, newest first, without those that cannot be read.
+
+        Raises `BadRequestError` where `after` names no job.
+        """
+        found: list[Job] = []
         async with self._reading("list") as connection:
             last = await _last_seen(connection, query)
-            rows = (await connection.execute(reading.page(query, last))).all()
-        return [documents.load(row.document) for row in rows]
+            while (wanted := query.limit - len(found)) > 0:
+                page = reading.page(query, last, limit=wanted)
+                rows = (await connection.execute(page)).all()
+                found += self._readable(rows)
+                if len(rows) < wanted:
+                    break
+                last = rows[-1].created_at, rows[-1].id
+        return found
 
     async def unfinished(self) -> Sequence[Job]:
         """Return every job that has not come to its end, oldest first."""
         async with self._reading("unfinished") as connection:
             rows = (await connection.execute(reading.UNFINISHED)).all()
-        return [documents.load(row.document) for row in rows]
+        return [*self._readable(rows)]
 
     async def backlog(self) -> Backlog:
         """Return what is unfinished, by phase; a damaged document is told of."""
