@@ -111,6 +111,7 @@ def feed_everything(metrics: Metrics) -> None:
     metrics.store_error("record", "unavailable")
     metrics.store_in_use("sqlite", schema="0001")
     metrics.store_size("database", 4_096)
+    metrics.store_connections("used", 1)
     metrics.loop_lag(0.0)
     with metrics.background("store_ping"):
         pass
@@ -358,6 +359,13 @@ def test_a_limit_that_is_lifted_leaves_the_page(metrics: Metrics) -> None:
     assert series(metrics) == before
 
 
+def test_connections_are_shown_from_the_start(metrics: Metrics) -> None:
+    """Before the first look at the store nothing is in use, and nobody waits."""
+    states = ("used", "idle", "waiting")
+
+    assert {value(metrics, "taxiway_store_connections", state=state) for state in states} == {0}
+
+
 # What no caller can do
 
 
@@ -381,6 +389,7 @@ def feed_words(metrics: Metrics, word: str) -> None:
     metrics.credits_balance(word, 1)
     metrics.limits(word, word, slots=1, daily_remaining=1)
     metrics.store_size(word, 1)
+    metrics.store_connections(word, 1)
     metrics.upstream(word, word, 0.1)
     metrics.upstream(word, f"2{word}", 0.1)
     metrics.upstream_retry(word, word)

@@ -11,6 +11,7 @@ from taxiway.jobs import Phase
 from taxiway.metrics import Metrics
 from taxiway.protocols import Backlog
 from taxiway.server.store_watch import BACKLOG_PERIOD_S, watch_backlog
+from taxiway.store.connections import Connections
 
 NOW = 1_000.0
 
@@ -22,6 +23,7 @@ class Store:
         self.backlog: Backlog = {Phase.QUEUED: (3, NOW - 60.0), Phase.RUNNING: (2, NOW - 9.5)}
         self.reads = 0
         self.mood = "well"
+        self.lent = Connections()
 
     async def read(self) -> Backlog:
         """Answer by mood."""
@@ -31,6 +33,10 @@ class Store:
         if self.mood == "hangs":
             await asyncio.Event().wait()
         return self.backlog
+
+    def connections(self) -> Connections:
+        """What its connections do."""
+        return self.lent
 
 
 @pytest.fixture
@@ -53,7 +59,10 @@ def shown(metrics: Metrics) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(body.decode())
         for sample in family.samples
         if sample.name.startswith(
-            ("taxiway_store_jobs", "taxiway_store_oldest", "taxiway_store_size", "taxiway_store_un")
+            (
+                *("taxiway_store_jobs", "taxiway_store_oldest", "taxiway_store_un"),
+                *("taxiway_store_size", "taxiway_store_connections"),
+            )
         )
         if sample.value
     }
@@ -63,7 +72,13 @@ async def watched(store: Store, metrics: Metrics, *, for_s: float, folder: Path)
     """Watch a store for some time."""
     files = {"database": folder / "a.db", "wal": folder / "a.db-wal"}
     watch = asyncio.create_task(
-        watch_backlog(store.read, files=files, metrics=metrics, now=lambda: NOW)
+        watch_backlog(
+            store.read,
+            connections=store.connections,
+            files=files,
+            metrics=metrics,
+            now=lambda: NOW,
+        )
     )
     await asyncio.sleep(for_s)
     assert not watch.done()
@@ -105,16 +120,38 @@ async def test_the_files_are_measured(store: Store, metrics: Metrics, tmp_path: 
     assert shown(metrics) == {("store_size_bytes", "database"): 4_096}
 
 
+async def test_the_connections_are_shown(store: Store, metrics: Metrics, tmp_path: Path) -> None:
+    """How many are in use and how many are idle, and how many calls wait, at the moment of the look."""
+    store.backlog, store.lent = {}, Connections(used=3, idle=1, waiting=2)
+    await watched(store, metrics, for_s=1.0, folder=tmp_path)
+
+    assert shown(metrics) == {
+        ("store_connections", "used"): 3,
+        ("store_connections", "idle"): 1,
+        ("store_connections", "waiting"): 2,
+    }
+
+
 @pytest.mark.parametrize("mood", ["refuses", "hangs"])
 async def test_a_failed_read_changes_nothing(
     store: Store, metrics: Metrics, tmp_path: Path, mood: str
 ) -> None:
-    """What was last known stays, the failure is counted, and the next round comes."""
+    """What was last known stays, the failure is counted, and the next round comes.
+
+    What the connections do is known all the same, and may be why.
+    """
     watch = asyncio.create_task(
-        watch_backlog(store.read, files={}, metrics=metrics, now=lambda: NOW)
+        watch_backlog(
+            store.read,
+            connections=store.connections,
+            files={},
+            metrics=metrics,
+            now=lambda: NOW,
+        )
     )
     await asyncio.sleep(1.0)
     store.mood = mood
+    store.lent = Connections(used=4, waiting=7)
     await asyncio.sleep(BACKLOG_PERIOD_S * 3)
     ended = watch.done()
     watch.cancel()
@@ -123,5 +160,6 @@ async def test_a_failed_read_changes_nothing(
 
     assert not ended
     assert shown(metrics)["store_jobs", "queued"] == 3
+    assert shown(metrics)["store_connections", "waiting"] == 7
     assert store.reads == 4
     assert b'taxiway_background_task_failures_total{task="backlog"} ' in body

@@ -23,6 +23,7 @@ from taxiway.ledger import Grouping, Usage
 from taxiway.protocols import CLAIM_MAX, NOBODY, Caller, Existing, JobQuery, Origin
 from taxiway.signals import CancelWanted, Changed, Released, Resync, Signal, Ticked
 from taxiway.store import Store, open_store
+from taxiway.store.connections import Connections
 from taxiway.store.memory import MemoryStore
 from taxiway.store.owners import new_owner
 from taxiway.store.shelf import Shelf
@@ -1097,6 +1098,28 @@ class TestLife:
     async def test_it_answers(self, store: Store) -> None:
         """A ping returns while the store works."""
         await store.ping()
+
+    async def test_it_says_what_its_connections_do(self, store: Store) -> None:
+        """With all of them lent a read waits; who leaves waits no more, and what is given back lies idle."""
+        if not isinstance(store, SqlStore):
+            assert Connections() == store.connections()
+            return
+        async with AsyncExitStack() as lent:
+            for _ in range(4):
+                await lent.enter_async_context(store._database.reading())
+            full = store.connections()
+            reads = [asyncio.create_task(store.get("job_0001")) for _ in range(3)]
+            await asyncio.sleep(0.05)
+            crowded = store.connections()
+            reads[0].cancel()
+            await asyncio.wait(reads[:1])
+            one_left = store.connections()
+        await asyncio.gather(*reads[1:])
+
+        assert Connections(used=4) == full
+        assert Connections(used=4, waiting=3) == crowded
+        assert Connections(used=4, waiting=2) == one_left
+        assert Connections(idle=4) == store.connections()
 
     async def test_closing_commits_what_waits(self, store: Store) -> None:
         """Callers who wait when the store is closed are committed first."""

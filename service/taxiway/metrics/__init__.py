@@ -91,6 +91,7 @@ class Metrics:
         self._webhooks_pending = families.gauge("webhooks_pending")
         self._store_operations = families.histograms("store_operation_duration_seconds")
         self._store_errors = families.counters("store_errors_total")
+        self._connections = families.gauges("store_connections")
         self._store_sizes = families.gauges("store_size_bytes")
         self._store_info = families.info("store_info")
         self._loop_lag = families.histogram("event_loop_lag_seconds")
@@ -267,6 +268,10 @@ class Metrics:
     def store_size(self, file: str, size_bytes: int) -> None:
         """Show how large a file of the embedded store is: database or wal."""
         self._store_sizes.of(file).set(size_bytes)
+
+    def store_connections(self, state: str, number: int) -> None:
+        """Show how many connections of the store are used or idle, or how many calls are waiting for one."""
+        self._connections.of(state).set(number)
 
     def store_in_use(self, backend: str, *, schema: str) -> None:
         """Say which store is in use, and at which schema version."""

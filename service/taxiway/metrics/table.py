@@ -335,6 +335,11 @@ TABLE = (
         born=_STORE_FAILURES,
     ),
     _gauge(
+        "taxiway_store_connections",
+        "How many connections of the store's pool are in use or idle, and how many calls wait for one?",
+        words.CONNECTION,
+    ),
+    _gauge(
         "taxiway_store_size_bytes",
         "How large are the files of the embedded store?",
         words.FILE,

@@ -109,6 +109,8 @@ STORE_OPERATION = Label(
 #: What every service does within its first minutes; the others get a series when they first happen.
 STORE_DAILY = ("create", "record", "commit", "get", "list", "ping")
 STORE_FAILURE = Label(name="reason", words=("unavailable", "locked"))
+#: What a connection of the store does; `waiting` are the calls that have none yet.
+CONNECTION = Label(name="state", words=("used", "idle", "waiting"))
 FILE = Label(name="file", words=("database", "wal"))
 
 VERSION = Label(name="version")

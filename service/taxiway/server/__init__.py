@@ -5,7 +5,6 @@ from functools import partial
 from aiohttp import web
 
 from taxiway.logs import Logs
-from taxiway.protocols import JobStore
 from taxiway.server import (
     console,
     cors,
@@ -28,12 +27,13 @@ from taxiway.server.keys import LOGS, SETTINGS, STORE
 from taxiway.server.lifecycle import LIFECYCLE, leave
 from taxiway.server.webhooks import routes as webhooks
 from taxiway.settings import Settings
+from taxiway.store import Store
 
 _JOB = "/v1/jobs/{id:job_[0-9A-Za-z]+}"
 
 
 def create_app(
-    settings: Settings, *, store: JobStore | None = None, logs: Logs | None = None
+    settings: Settings, *, store: Store | None = None, logs: Logs | None = None
 ) -> web.Application:
     """Return the service as an application that has not been started.
 

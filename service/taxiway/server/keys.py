@@ -12,7 +12,7 @@ from taxiway.journal import Journal
 from taxiway.keyring import KeyRing
 from taxiway.logs import Logs
 from taxiway.metrics import Metrics
-from taxiway.protocols import JobStore, Observer
+from taxiway.protocols import Observer
 from taxiway.purses import Purses
 from taxiway.routing.fleet import Fleet
 from taxiway.runner import Runner
@@ -27,6 +27,7 @@ from taxiway.server.watch import Watch
 from taxiway.server.webhooks.endpoints import Webhooks
 from taxiway.server.webhooks.office import Office
 from taxiway.settings import Settings
+from taxiway.store import Store
 
 SETTINGS = web.AppKey("settings", Settings)
 CLOCK = web.AppKey("clock", Clock)
@@ -38,7 +39,7 @@ ARCHIVE = web.AppKey("archive", Archive)
 #: Where images wait for whoever asked that no archive took.
 SPOOL = web.AppKey("spool", Archive)
 
-STORE = web.AppKey("store", JobStore)
+STORE = web.AppKey("store", Store)
 KEYRING = web.AppKey("keyring", KeyRing)
 FLEET = web.AppKey("fleet", Fleet)
 OBSERVERS: web.AppKey[Sequence[Observer]] = web.AppKey("observers", Sequence)

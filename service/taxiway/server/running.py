@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from taxiway.logs import Logs
-from taxiway.protocols import JobStore
 from taxiway.server import create_app, health
 from taxiway.server.binding import bound
 from taxiway.server.connections import Listener
@@ -23,6 +22,7 @@ from taxiway.server.keys import DRAIN, LOGS, METRICS, RUNNER, SETTINGS, WATCH
 from taxiway.server.lifecycle import leave
 from taxiway.server.reloading import Source, follow_source
 from taxiway.settings import Settings
+from taxiway.store import Store
 
 #: Above the idle limit of every load balancer (600 s at Google's, the longest), so that it is never the
 #: service who closes a connection in the moment a request comes down it.
@@ -38,7 +38,7 @@ HANDLER_GRACE_S = 0.5
 async def serve(
     settings: Settings,
     *,
-    store: JobStore | None = None,
+    store: Store | None = None,
     logs: Logs | None = None,
     ready: Callable[[str], None] | None = None,
     source: Source | None = None,

@@ -1,4 +1,4 @@
-"""What is unfinished in the whole store, and how large its files are: read now and then, told at every scrape."""
+"""What is unfinished in the store, its connections, and its files: read now and then, told at every scrape."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -13,6 +13,7 @@ from taxiway.metrics import Metrics
 from taxiway.protocols import Backlog
 from taxiway.server.keys import CLOCK, METRICS, SETTINGS, STORE, WATCH
 from taxiway.store import files_of
+from taxiway.store.connections import Connections
 
 #: About how often Prometheus comes by. The read goes over a partial index: cheap, though every replica does it.
 BACKLOG_PERIOD_S = 15.0
@@ -26,6 +27,7 @@ async def backlog(app: web.Application) -> AsyncIterator[None]:
     """Show what is unfinished while the context lasts. It comes after the `watch` that runs its task."""
     watching = watch_backlog(
         app[STORE].backlog,
+        connections=app[STORE].connections,
         files=files_of(app[SETTINGS].database_url),
         metrics=app[METRICS],
         now=app[CLOCK].now,
@@ -37,6 +39,7 @@ async def backlog(app: web.Application) -> AsyncIterator[None]:
 async def watch_backlog(
     read: Callable[[], Awaitable[Backlog]],
     *,
+    connections: Callable[[], Connections],
     files: Mapping[str, Path],
     metrics: Metrics,
     now: Callable[[], float],
@@ -44,10 +47,11 @@ async def watch_backlog(
     """Read and show every `BACKLOG_PERIOD_S`, the first time at once, until cancelled.
 
     `files` are those of an embedded store by what they are, `database` and `wal`. A failed read is counted and
-    changes nothing that is shown.
+    changes nothing that is shown, but for the connections: they tell why it may have failed.
     """
     rounds = metrics.background("backlog")
     async for _ in every(BACKLOG_PERIOD_S, first_s=0.0):
+        show_connections(connections(), metrics=metrics)  # before one of them is ours
         with suppress(StoreError, TimeoutError), rounds:
             async with asyncio.timeout(BACKLOG_TIMEOUT_S):
                 backlog = await read()
@@ -62,6 +66,13 @@ def show(backlog: Backlog, *, metrics: Metrics, now: float) -> None:
         {phase: count for phase, (count, _) in backlog.items()},
         {phase: now - oldest_at for phase, (_, oldest_at) in backlog.items()},
     )
+
+
+def show_connections(connections: Connections, *, metrics: Metrics) -> None:
+    """Put what the connections do into the numbers."""
+    metrics.store_connections("used", connections.used)
+    metrics.store_connections("idle", connections.idle)
+    metrics.store_connections("waiting", connections.waiting)
 
 
 def _sizes(files: Mapping[str, Path]) -> Mapping[str, int]:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from taxiway.errors import ConfigError
 from taxiway.protocols import JobStore, Note, no_note
+from taxiway.store.connections import Connections
 from taxiway.store.timing import Observe
 
 _ACCEPTED = (
@@ -32,7 +33,7 @@ LEASE_S = 15.0
 
 
 class Store(JobStore, Protocol):
-    """A job store that can say what it is."""
+    """A job store that can say what it is, and what it does."""
 
     @property
     def backend(self) -> str:
@@ -42,6 +43,10 @@ class Store(JobStore, Protocol):
     @property
     def schema_version(self) -> str:
         """The number of the last migration applied; empty where there is no schema."""
+        ...
+
+    def connections(self) -> Connections:
+        """Return what the connections do at this moment: without a query, and also while nothing answers."""
         ...
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taxiway.events import Event
 from taxiway.signals import Signal
+from taxiway.store.connections import Connections
 from taxiway.store.owning import Claim
 from taxiway.store.writes import Held, Outcome, Write
 
@@ -44,6 +45,10 @@ class Database(Protocol):
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Lend a connection for statements that change nothing. They wait for no writer."""
+        ...
+
+    def connections(self) -> Connections:
+        """Return what the connections that `reading` lends do at this moment, without asking anybody."""
         ...
 
     async def transact(self, work: Callable[[Connection], T]) -> T:

@@ -15,6 +15,7 @@ from taxiway.ledger import Entry, Grouping, Usage, entries, summarised
 from taxiway.protocols import CLAIM_MAX, NOBODY, Backlog, Caller, Existing, JobQuery, Origin
 from taxiway.signals import CancelWanted, Changed, Released, Resync, Signal
 from taxiway.store import verdicts
+from taxiway.store.connections import Connections
 from taxiway.store.memory_keys import MemoryKeys
 from taxiway.store.memory_outbox import MemoryOutbox
 from taxiway.store.owners import new_owner
@@ -285,6 +286,10 @@ class MemoryStore(MemoryKeys):
         """Return: a dict answers."""
         with self._call("ping"):
             return
+
+    def connections(self) -> Connections:
+        """Return that there are none."""
+        return Connections()
 
     async def close(self) -> None:
         """Take no further calls. The jobs go with the store, unless others use its shelf."""

@@ -20,6 +20,7 @@ from taxiway.protocols import CLAIM_MAX, NOBODY, Backlog, Existing, JobQuery, No
 from taxiway.signals import Signal
 from taxiway.store import asking, counting, documents, forgetting, reading, usage
 from taxiway.store.commits import GroupCommit
+from taxiway.store.connections import Connections
 from taxiway.store.database import Database
 from taxiway.store.keys import SqlKeys
 from taxiway.store.outbox import SqlOutbox
@@ -273,6 +274,10 @@ class SqlStore(SqlKeys):
         """Read the schema's version: a page of the database, not a constant."""
         async with self._reading("ping") as connection:
             await connection.execute(VERSION)
+
+    def connections(self) -> Connections:
+        """Return what the connections do at this moment, without asking the database."""
+        return self._database.connections()
 
     async def close(self) -> None:
         """Commit what waits, release, and let go of everything."""

@@ -7,7 +7,7 @@ anew when it breaks, and nothing waits for a silent server for longer than some 
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TypeVar
 
 from sqlalchemy import Connection, cast, event, func, select
@@ -22,7 +22,9 @@ from taxiway.protocols import Note
 from taxiway.signals import Signal
 from taxiway.store.accounts import Accounts, scopes_of
 from taxiway.store.books import Books
+from taxiway.store.connections import Connections
 from taxiway.store.faults import not_taken, translated
+from taxiway.store.lending import Lender
 from taxiway.store.owning import Claim
 from taxiway.store.postgres import leases
 from taxiway.store.postgres.accounts import Standings
@@ -75,6 +77,7 @@ class PostgresDatabase:
         self._link = Link(server)
         self._listener = Listener(server, owner=owner, note=note)
         self._engine = _engine(server, connections=_READERS)
+        self._lender = Lender(self._engine)
         self._writing = self._engine.execution_options(isolation_level="READ COMMITTED")
         # Readers must not stand in front of a renewal: slow ones would cost this process every job it has.
         self._lease_engine = _engine(server, connections=1).execution_options(
@@ -97,12 +100,16 @@ class PostgresDatabase:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Lend a connection that reads."""
-        async with _lent(self._engine, "The store could not be read") as connection:
+        async with _lent(self._lender.lend(), "The store could not be read") as connection:
             yield connection
+
+    def connections(self) -> Connections:
+        """Return what the readers do at this moment, and what borrows from them."""
+        return self._lender.connections()
 
     async def transact(self, work: Callable[[Connection], _T]) -> _T:
         """Do some work in one transaction, beside the writer's."""
-        return await _transact(self._writing, work)
+        return await _transact(self._lender.lend(self._writing), work)
 
     def serialise(self, connection: Connection, what: str) -> None:
         """Hold an advisory lock until the transaction ends."""
@@ -128,7 +135,7 @@ class PostgresDatabase:
                     return frozenset()
                 return leases.lost(connection, owner=self._owner, held=held)
 
-            lost = await _transact(self._lease_engine, extend)
+            lost = await _transact(self._lease_engine.connect(), extend)
             self._alive_until = asked_at + self._lease_s
             return lost
 
@@ -137,7 +144,9 @@ class PostgresDatabase:
         self._alive_until = _RELEASED
         async with self._leasing:
             self._alive_until = _RELEASED  # whatever a renewal under way has made of it
-            await _transact(self._lease_engine, lambda c: leases.end(c, owner=self._owner))
+            await _transact(
+                self._lease_engine.connect(), lambda c: leases.end(c, owner=self._owner)
+            )
 
     async def claim(self, *, held: Mapping[str, Held] | None = None, expired: bool = True) -> Claim:
         """Take over a page of the jobs whose owner is gone."""
@@ -263,19 +272,23 @@ def _check(connection: DBAPIConnection, *_: object) -> None:
         raise InvalidatePoolError
 
 
-async def _transact(engine: AsyncEngine, work: Callable[[Connection], _T]) -> _T:
-    """Do some work in one transaction, on a connection of the engine's."""
+async def _transact(
+    lent: AbstractAsyncContextManager[AsyncConnection], work: Callable[[Connection], _T]
+) -> _T:
+    """Do some work in one transaction, on a connection that is lent for it."""
     async with (
-        _lent(engine, "The store did not take the write") as connection,
+        _lent(lent, "The store did not take the write") as connection,
         connection.begin(),
     ):
         return await connection.run_sync(work)
 
 
 @asynccontextmanager
-async def _lent(engine: AsyncEngine, what: str) -> AsyncIterator[AsyncConnection]:
+async def _lent(
+    lent: AbstractAsyncContextManager[AsyncConnection], what: str
+) -> AsyncIterator[AsyncConnection]:
     with translated(what, SQLAlchemyError, *FAULTS):
-        async with engine.connect() as connection:
+        async with lent as connection:
             try:
                 yield connection
             except TimeoutError:

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from taxiway.events import Event
 from taxiway.signals import Signal
 from taxiway.store import owning
+from taxiway.store.connections import Connections
 from taxiway.store.faults import translated
+from taxiway.store.lending import Lender
 from taxiway.store.owning import Claim
 from taxiway.store.sqlite.writer import BUSY_S, Writer
 from taxiway.store.tables import jobs
@@ -36,6 +38,7 @@ class SqliteDatabase:
 
     def __init__(self, writer: Writer, *, owner: str) -> None:
         self.reader = _reader_engine(writer.file)
+        self._readers = Lender(self.reader)
         self._writer = writer
         self._owner = owner
 
@@ -61,8 +64,12 @@ class SqliteDatabase:
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Lend a connection that reads."""
         with translated("The store could not be read", SQLAlchemyError):
-            async with self.reader.connect() as connection:
+            async with self._readers.lend() as connection:
                 yield connection
+
+    def connections(self) -> Connections:
+        """Return what the readers do at this moment."""
+        return self._readers.connections()
 
     async def transact(self, work: Callable[[Connection], _T]) -> _T:
         """Do some work in one transaction, on the writer's thread."""
