@@ -6,10 +6,11 @@ from dataclasses import replace
 import aiohttp
 import pytest
 from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
 from tests.holders import Holder
 from tests.test_budgets import crowd
 
-from taxiway.purses import Purse, Purses
+from taxiway.purses import LOOK_S, Purse, Purses
 from taxiway.sandbox import Sandbox
 from taxiway.server import create_app
 from taxiway.server.keys import RUNNER
@@ -37,12 +38,30 @@ def test_a_new_period_has_a_new_budget(duration: str | None, left: int) -> None:
     """At midnight a day's budget is whole again; a longer one goes on."""
     midnight = 1_704_153_600.0  # from Monday to Tuesday, 2 January 2024
     budget = Budget(microusd=800_000, duration=duration)
-    purse = Purse(budget, deployments=None, now=midnight - 60)
+    purse = Purse("service", budget, deployments=None, now=midnight - 60)
     purse.looked(100_000, booked_microusd=0)
     purse.book(200_000, now=midnight - 30)
 
     assert 500_000 == purse.left_microusd(midnight - 1)
     assert left == purse.left_microusd(midnight)
+
+
+async def left_of(client: aiohttp.ClientSession) -> dict[tuple[str, str], float]:
+    """What the page of numbers says to be left, by budget and window. A page is a second old at most."""
+    await asyncio.sleep(1.5)
+    async with client.get("/metrics") as response:
+        page = await response.text()
+    return {
+        (sample.labels["budget"], sample.labels["window"]): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == "taxiway_budget_remaining_usd"
+    }
+
+
+async def test_without_budgets_the_numbers_have_none(client: aiohttp.ClientSession) -> None:
+    """No series is the only way to say that there is no limit."""
+    assert {} == await left_of(client)
 
 
 class TestOfTheService:
@@ -72,6 +91,16 @@ class TestOfTheService:
             in (document["error"]["message"])
         )
 
+    async def test_the_numbers_say_what_is_left(self, caller: Holder) -> None:
+        """From the start, and after each look at the ledger."""
+        whole = await left_of(caller.client)
+        await asyncio.gather(*(caller.wait() for _ in range(3)))
+
+        await asyncio.sleep(LOOK_S)
+
+        assert {("service", "1d"): 0.8} == whole
+        assert {("service", "1d"): 0.56} == await left_of(caller.client)
+
     async def test_the_next_process_knows_what_was_spent(
         self, settings: Settings, store: MemoryStore, caller: Holder, sandbox: Sandbox
     ) -> None:
@@ -85,7 +114,10 @@ class TestOfTheService:
         ):
             status, _ = await Holder(client, "any").wait()
 
+            left = await left_of(client)
+
         assert 422 == status
+        assert {("service", "1d"): 0.0} == left
         assert 10 == len(sandbox.tasks)
 
     async def test_a_failure_that_cost_nothing_gives_its_room_back(
@@ -145,6 +177,42 @@ class TestOfADeployment:
 
         assert (True, False) == (before, purses.exhausted("gen4_image-1"))
         assert (True, False) == (purses.watches("gen4_image-1"), purses.watches("spare"))
+
+    async def test_the_numbers_follow_the_configuration(
+        self, app: web.Application, caller: Holder
+    ) -> None:
+        """A reload shows what is new within a moment, overspent or not, and hides what is gone."""
+        before = await left_of(caller.client)
+        await caller.wait(model=MODEL)
+        settings = app[RUNNER].settings
+        providers = {"runwayml": Budget(microusd=50_000, duration="1mo")}
+
+        reload(app, replace(settings, provider_budgets=providers, max_budget_microusd=1_000_000))
+        more = await left_of(caller.client)
+        free = [replace(each, max_budget_microusd=None) for each in settings.deployments]
+        reload(app, replace(settings, deployments=tuple(free)))
+
+        assert {("gen4_image-1", "total"): 0.24} == before
+        assert {
+            ("service", "total"): 0.92,
+            ("runwayml", "1mo"): -0.03,
+            ("gen4_image-1", "total"): 0.16,
+        } == more
+        assert {} == await left_of(caller.client)
+
+    async def test_equal_ones_are_kept_apart(self, app: web.Application, caller: Holder) -> None:
+        """After a reload too, a provider and its only deployment with the same budget each book a task once."""
+        settings = app[RUNNER].settings
+        alone = replace(settings.deployments[0], id="runwayml", max_budget_microusd=320_000)
+        equal = Budget(microusd=320_000, duration=None)
+        same = replace(settings, deployments=(alone,), provider_budgets={"runwayml": equal})
+        reload(app, same)
+        reload(app, same)
+        await asyncio.sleep(1)
+
+        statuses = [(await caller.wait(model=MODEL))[0] for _ in range(5)]
+
+        assert [200] * 4 + [503] == statuses
 
     async def test_a_provider_has_one_too(
         self, app: web.Application, caller: Holder, sandbox: Sandbox

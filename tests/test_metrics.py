@@ -98,6 +98,8 @@ def feed_everything(metrics: Metrics) -> None:
     metrics.know_accounts(["runwayml-1"])
     metrics.credits_balance("runwayml-1", 1_000)
     metrics.limits("runwayml-1", "gen4", slots=5, daily_remaining=200)
+    metrics.know_budgets([("service", "1d")])
+    metrics.budget_remaining("service", "1d", microusd=800_000)
     metrics.upstream("submit", "200", 0.3)
     metrics.upstream_retry("submit", "rate_limited")
     metrics.poll("running")
@@ -359,6 +361,26 @@ def test_a_limit_that_is_lifted_leaves_the_page(metrics: Metrics) -> None:
     assert series(metrics) == before
 
 
+def test_what_is_left_in_a_budget_is_shown(metrics: Metrics) -> None:
+    """In dollars, also below zero; nothing where there is none, and nothing of one that is gone."""
+    before = series(metrics)
+    metrics.know_budgets([("service", "1d"), ("east", "total")])
+    metrics.budget_remaining("service", "1d", microusd=12_340_000)
+    metrics.budget_remaining("east", "total", microusd=-80_000)
+    both = changes(metrics, before)
+    metrics.know_budgets([("east", "total")])
+    metrics.budget_remaining("east", "total", microusd=0)
+
+    assert both == {
+        "taxiway_budget_remaining_usd{budget=service,window=1d}": 12.34,
+        "taxiway_budget_remaining_usd{budget=east,window=total}": -0.08,
+    }
+    left = {key: number for key, number in series(metrics).items() if key not in before}
+    assert left == {
+        ("taxiway_budget_remaining_usd", (("budget", "east"), ("window", "total"))): 0.0
+    }
+
+
 def test_connections_are_shown_from_the_start(metrics: Metrics) -> None:
     """Before the first look at the store nothing is in use, and nobody waits."""
     states = ("used", "idle", "waiting")
@@ -388,6 +410,7 @@ def feed_words(metrics: Metrics, word: str) -> None:
     metrics.lease_lost(job(word))
     metrics.credits_balance(word, 1)
     metrics.limits(word, word, slots=1, daily_remaining=1)
+    metrics.budget_remaining(word, word, microusd=1)
     metrics.store_size(word, 1)
     metrics.store_connections(word, 1)
     metrics.upstream(word, word, 0.1)

@@ -7,7 +7,7 @@ exact, and are not kept here: see `budgets`.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from taxiway.budgets import usd
@@ -22,11 +22,23 @@ from taxiway.settings import Budget, Settings
 #: How often the ledger is looked at.
 LOOK_S = 30.0
 
+#: What the budget of all jobs is called beside those of providers and deployments, which have names of their own.
+SERVICE = "service"
+
+#: The window of a budget that is never whole again.
+TOTAL = "total"
+
+#: Is told what is left of each budget, in micro-USD, by the budget's name and window.
+Show = Callable[[Mapping[tuple[str, str], int]], None]
+
 
 class Purse:
     """One budget: what some deployments, or all of them, may cost in a period."""
 
-    def __init__(self, budget: Budget, *, deployments: frozenset[str] | None, now: float) -> None:
+    def __init__(
+        self, name: str, budget: Budget, *, deployments: frozenset[str] | None, now: float
+    ) -> None:
+        self.name = name
         self.budget = budget
         self.deployments = deployments
         self._period: Period | None = read_period(budget.duration) if budget.duration else None
@@ -134,6 +146,14 @@ class Purses:
         """Set nothing aside for a job any more."""
         self._pledges.pop(job_id, None)
 
+    def left(self) -> Mapping[tuple[str, str], int]:
+        """Return what is left of each budget, by name and window; where two share both, of the lesser one."""
+        now, found = self._now(), dict[tuple[str, str], int]()
+        for purse in self._all:
+            key, left = (purse.name, purse.budget.duration or TOTAL), purse.left_microusd(now)
+            found[key] = min(left, found.get(key, left))
+        return found
+
     async def look(self) -> None:
         """Learn from the ledger what has been spent. Raises `StoreError`."""
         for purse in self._all:
@@ -147,8 +167,12 @@ class Purses:
             )
             purse.looked(spent, booked_microusd=booked)
 
-    async def keep_looking(self) -> None:
-        """Look at once where there are new budgets, and now and then, until cancelled."""
+    async def keep_looking(self, show: Show) -> None:
+        """Look at once where there are new budgets, and now and then, until cancelled.
+
+        `show` is told what is left, as the last look has it: first of the one that was made at the start.
+        """
+        show(self.left())
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
@@ -156,6 +180,8 @@ class Purses:
             self._news.clear()
             with suppress(StoreError):  # whoever needs it is told by its own call
                 await self.look()
+                if not self._news.is_set():  # what came meanwhile has not been looked at
+                    show(self.left())
 
     def _let_go(self, job_id: str, part: int) -> None:
         parts = self._asides.get(job_id, {})
@@ -174,22 +200,22 @@ class Purses:
         )
 
     def _offer(self, settings: Settings) -> None:
-        known = {(purse.budget, purse.deployments): purse for purse in self._all}
+        known = {(purse.name, purse.budget, purse.deployments): purse for purse in self._all}
         now = self._now()
 
-        def purse(budget: Budget, ids: Iterable[str] | None) -> Purse:
+        def purse(name: str, budget: Budget, ids: Iterable[str] | None) -> Purse:
             deployments = None if ids is None else frozenset(ids)
-            found = known.get((budget, deployments))
-            return found or Purse(budget, deployments=deployments, now=now)
+            found = known.pop((name, budget, deployments), None)  # no two are the same one
+            return found or Purse(name, budget, deployments=deployments, now=now)
 
         whole = settings.budget
-        self._whole = None if whole is None else purse(whole, None)
+        self._whole = None if whole is None else purse(SERVICE, whole, None)
         of_providers = [
-            purse(budget, (d.id for d in settings.deployments if d.provider == provider))
+            purse(provider, budget, (d.id for d in settings.deployments if d.provider == provider))
             for provider, budget in settings.provider_budgets.items()
         ]
         of_deployments = [
-            purse(d.budget, [d.id]) for d in settings.deployments if d.budget is not None
+            purse(d.id, d.budget, [d.id]) for d in settings.deployments if d.budget is not None
         ]
         self._parts = (*of_providers, *of_deployments)
 

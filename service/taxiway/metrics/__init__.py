@@ -47,11 +47,15 @@ class Metrics:
         self._routes: set[str] = set()
         self._tasks: set[str] = set()
         self._accounts: set[str] = set()
+        self._budgets: set[str] = set()
+        self._windows: set[str] = set()
         told = {
             "model": self._models,
             "route": self._routes,
             "task": self._tasks,
             "account": self._accounts,
+            "budget": self._budgets,
+            "window": self._windows,
         }
         registry = CollectorRegistry()
         self._exposition = Exposition(registry)
@@ -79,6 +83,7 @@ class Metrics:
         self._slots = families.gauges("upstream_slots")
         self._daily_remaining = families.gauges("upstream_daily_generations_remaining")
         self._balance = families.gauges("upstream_credits_balance")
+        self._budget = families.gauges("budget_remaining_usd")
         self._polls = families.counters("polls_total")
         self._poll_lateness = families.histogram("poll_lateness_seconds")
         self._streams_open = families.gauge("sse_streams_open")
@@ -220,6 +225,21 @@ class Metrics:
                 family.forget(model, account)
             else:
                 family.of(model, account).set(number)
+
+    # The budgets of the configuration
+
+    def know_budgets(self, budgets: Iterable[tuple[str, str]]) -> None:
+        """Name the budgets that will be told of from now on, and the window of each. Others leave the page."""
+        self._budget.clear()
+        self._budgets.clear()
+        self._windows.clear()
+        for budget, window in budgets:
+            self._budgets.add(budget)
+            self._windows.add(window)
+
+    def budget_remaining(self, budget: str, window: str, *, microusd: int) -> None:
+        """Show what is left in a budget; negative where more was spent."""
+        self._budget.of(budget, window).set(microusd / 1_000_000)
 
     # Streams
 

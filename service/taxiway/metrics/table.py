@@ -286,6 +286,13 @@ TABLE = (
         born=_WHEN_FED,
         across="max",
     ),
+    _gauge(
+        "taxiway_budget_remaining_usd",
+        "How many US dollars are left in a budget of the configuration? Told by every replica: take the min.",
+        *(words.BUDGET, words.WINDOW),
+        born=_WHEN_FED,
+        across="min",
+    ),
     # The streams
     _gauge("taxiway_sse_streams_open", "How many viewers are connected at this moment?"),
     _counter("taxiway_sse_streams_closed_total", "Why do event streams end?", words.CLOSE),

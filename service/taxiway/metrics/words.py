@@ -1,8 +1,9 @@
 """The closed sets: every value a label may have, and `other` for what nobody foresaw.
 
 A value that comes from outside is looked up in its set before a series exists, so no caller can make the
-number of series grow. Four sets are told at the start by those who know them: the offered models, the
-routes of the URL map, the names of the background tasks, the accounts at the provider.
+number of series grow. Six sets are told at the start by those who know them: the offered models, the
+routes of the URL map, the names of the background tasks, the accounts at the provider, the budgets of the
+configuration and their windows.
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ MODEL = Label(name="model")
 ROUTE = Label(name="route")
 TASK = Label(name="task")
 ACCOUNT = Label(name="account")
+BUDGET = Label(name="budget")
+WINDOW = Label(name="window")
 
 METHOD = Label(name="method", words=tuple(HTTPMethod))
 #: 499 is what access logs call a caller who left before the answer.

@@ -35,6 +35,7 @@ from taxiway.routing.fleet import Fleet
 from taxiway.runner import Runner
 from taxiway.seats import Seats
 from taxiway.server.account_watch import accounts
+from taxiway.server.budget_watch import show_budgets
 from taxiway.server.drain import Drain
 from taxiway.server.followers import Sweep
 from taxiway.server.frames import job_frames
@@ -307,7 +308,7 @@ async def watch(app: web.Application) -> AsyncIterator[None]:
         await stack.enter_async_context(watching.running("loop", watch_loop(app[METRICS])))
         asking = watching.ask_store(app[STORE], app[METRICS])
         await stack.enter_async_context(watching.running("store", asking))
-        looking = app[PURSES].keep_looking()
+        looking = app[PURSES].keep_looking(show_budgets(app[METRICS]))
         await stack.enter_async_context(watching.running("budgets", looking))
         yield
 
