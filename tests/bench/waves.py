@@ -25,8 +25,8 @@ _WARM = 20
 #: Two looks of two seconds: whoever was answered later than this was forgotten for a while.
 LATE_S = 4.0
 
-#: How long after the last image the last answer is awaited; beyond it, it counts as lost. LiteLLM serves eighteen in
-#: three turns, the last of which ends half a minute after it was asked for.
+#: How long after the last image the last answer is awaited; beyond it, it counts as lost. LiteLLM serves eighteen
+#: in three turns, the last of which ends half a minute after it was asked for.
 _PATIENCE_S = 45.0
 
 #: Polls alone are measured between the last submission and the first end, if there is time enough.
