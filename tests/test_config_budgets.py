@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.holders import Holder
 from tests.test_budgets import crowd
 
+from taxiway.metrics import Metrics
 from taxiway.purses import LOOK_S, Purse, Purses
 from taxiway.sandbox import Sandbox
 from taxiway.server import create_app
@@ -231,3 +232,24 @@ class TestOfADeployment:
         assert "no_deployment_available" == document["error"]["code"]
         assert "budget" in document["error"]["message"]
         assert 2 == len(sandbox.tasks)
+
+    async def test_a_spent_one_is_no_outage(
+        self, app: web.Application, caller: Holder, metrics: Metrics
+    ) -> None:
+        """Jobs that find it spent are counted as just that, apart from those of a provider that is down."""
+        providers = {"runwayml": Budget(microusd=80_000, duration=None)}
+        reload(app, replace(app[RUNNER].settings, provider_budgets=providers))
+        await asyncio.sleep(1)
+
+        statuses = [(await caller.wait(model=MODEL))[0] for _ in range(3)]
+
+        page, _ = metrics.render(None)
+        failed = {
+            sample.labels["reason"]: sample.value
+            for family in text_string_to_metric_families(page.decode())
+            for sample in family.samples
+            if sample.name == "taxiway_jobs_finished_total"
+            if sample.labels["outcome"] == "failed" and sample.value
+        }
+        assert [200, 503, 503] == statuses
+        assert {"budget": 2} == failed

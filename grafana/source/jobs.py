@@ -181,8 +181,8 @@ _FAILURES = (
     Panel(
         kind="timeseries",
         title="Callers' own failures, per minute",
-        says="Refused by moderation, or with an input that Runway cannot use. They count in no "
-        "objective.",
+        says="Refused by moderation, with an input that Runway cannot use, or by a `budget` of yours that is "
+        "spent. They count in no objective.",
         unit="short",
         width=8,
         queries=(

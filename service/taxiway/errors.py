@@ -324,6 +324,7 @@ class Reason(StrEnum):
     ASSET = "asset"
     INSUFFICIENT_CREDITS = "insufficient_credits"
     QUOTA = "quota"
+    BUDGET = "budget"
     AUTH = "auth"
     THROTTLED = "throttled"
     UPSTREAM_ERROR = "upstream_error"
@@ -355,6 +356,9 @@ JOB_CODES: Mapping[str, tuple[type[TaxiwayError], Reason]] = MappingProxyType(
     }
 )
 
+#: The failure code of a job that nobody took since the operator's budgets are spent: nothing is out of order.
+BUDGET_SPENT = "BUDGET.SPENT"
+
 #: Codes behind which no job exists and a repeat can succeed. Everything else says `x-should-retry: false`.
 RETRY_HELPS = frozenset({"rate_limit_exceeded", "queue_full", "draining", "store_unavailable"})
 
@@ -382,4 +386,6 @@ def reason_of(code: str | None, failure_code: str | None = None) -> Reason:
     _, reason = JOB_CODES.get(code, (InternalServerError, Reason.INTERNAL))
     if reason is Reason.MODERATION_INPUT and ".OUTPUT" in (failure_code or ""):
         return Reason.MODERATION_OUTPUT
+    if reason is Reason.UPSTREAM_UNREACHABLE and failure_code == BUDGET_SPENT:
+        return Reason.BUDGET
     return reason

@@ -9,7 +9,8 @@ from taxiway.facts import Submitting
 from taxiway.jobs import Attempt, AttemptStatus, Job, JobStatus, Phase
 from taxiway.parts import history
 
-#: What the caller brought about: out of every success rate, and never an operator's alarm.
+#: What callers brought about, the money that was theirs to spend included: out of every success rate, and never an
+#: operator's alarm.
 USERS_DOING = frozenset(
     {
         Reason.CANCELLED,
@@ -17,6 +18,7 @@ USERS_DOING = frozenset(
         Reason.MODERATION_OUTPUT,
         Reason.INVALID_INPUT,
         Reason.ASSET,
+        Reason.BUDGET,
     }
 )
 

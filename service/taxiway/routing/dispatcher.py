@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from taxiway.errors import BUDGET_SPENT
 from taxiway.jobs import JobError
 from taxiway.routing.berths import Berth
 from taxiway.routing.candidates import lowest, tagged, tiers
@@ -37,6 +38,7 @@ NOBODY = JobError(
 SPENT = JobError(
     code=NOBODY.code,
     message="The budget of this model's deployments is spent; nothing was bought.",
+    failure_code=BUDGET_SPENT,
 )
 
 
