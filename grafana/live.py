@@ -202,7 +202,9 @@ def configure(folder: Path, *, runway: str, service: str) -> None:
         }
         for name in MODELS
     ]
-    (folder / "config.yaml").write_text(json.dumps({"model_list": deployments}))
+    limits = {"max_budget": 10_000, "budget_duration": "1mo"}  # far off: it is there to be shown
+    served = {"model_list": deployments, "litellm_settings": limits}
+    (folder / "config.yaml").write_text(json.dumps(served))
     scrape = {"job_name": "taxiway", "static_configs": [{"targets": [service.split("//")[1]]}]}
     often = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     document = {"global": often, "rule_files": [str(RULES)], "scrape_configs": [scrape]}

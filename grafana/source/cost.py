@@ -162,7 +162,7 @@ _CREDITS = (
         says="By account, and where the trend of the last six hours leads within a day. Below 0 it "
         "is time to buy.",
         unit="short",
-        width=12,
+        width=8,
         queries=(
             Query(expr=_BALANCE, legend="{{account}}"),
             Query(
@@ -177,11 +177,27 @@ _CREDITS = (
         alerts=("TaxiwayCreditsLow", "TaxiwayCreditsExhausted"),
     ),
     Panel(
+        kind="timeseries",
+        title="Left in the budgets",
+        says="US dollars, by budget and window, of those in the configuration. At 0 nothing more is bought "
+        "from it.",
+        unit="currencyUSD",
+        width=8,
+        queries=(
+            Query(
+                expr="min by (budget, window) (taxiway_budget_remaining_usd{@})",
+                legend="{{budget}}, {{window}}",
+            ),
+        ),
+        least=None,
+        nothing="no budget",
+    ),
+    Panel(
         kind="table",
         title="Models in this time",
         says="Jobs that brought images, what was spent on the model, and what one such job cost.",
         unit="short",
-        width=12,
+        width=8,
         queries=(
             Query(expr=f"sum by (model) (increase({_IMAGES}[$__range]))", instant=True),
             Query(expr=f"sum by (model) (increase({_COST}[$__range]))", instant=True),
@@ -214,6 +230,6 @@ COST = Page(
     sections=(
         Section(panels=_TOP),
         Section(title="Spend", panels=_SPEND),
-        Section(title="Credits and models", panels=_CREDITS),
+        Section(title="Credits, budgets and models", panels=_CREDITS),
     ),
 )

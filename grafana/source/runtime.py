@@ -212,7 +212,7 @@ _STORES = (
         says="SQLite only. The log (`wal`) is emptied into the database as it goes; one that only "
         "grows has a reader that never ends.",
         unit="bytes",
-        width=8,
+        width=6,
         queries=(
             Query(
                 expr="sum by (instance, file) (taxiway_store_size_bytes{@})",
@@ -223,10 +223,25 @@ _STORES = (
     ),
     Panel(
         kind="timeseries",
+        title="Connections of the store",
+        says="Of the pool that reads take from, every 15 s. `waiting` above 0 for long: the database is slow, or "
+        "asked too much.",
+        unit="short",
+        width=6,
+        queries=(
+            Query(
+                expr="sum by (state) (taxiway_store_connections{@})",
+                legend="{{state}}",
+            ),
+        ),
+        colours={"used": WARN, "idle": GOOD, "waiting": BAD},
+    ),
+    Panel(
+        kind="timeseries",
         title="Free on the volume",
         says="SQLite on Kubernetes only, from the kubelet. Below the line, make the claim larger.",
         unit="percentunit",
-        width=8,
+        width=6,
         queries=(
             Query(
                 expr="min by (persistentvolumeclaim) ("
@@ -247,7 +262,7 @@ _STORES = (
         says="Each has its own period, from two seconds to a minute: five minutes are too long. Only "
         "`retention` comes once an hour.",
         unit="s",
-        width=8,
+        width=6,
         queries=(
             Query(
                 expr="time() - min by (task) (taxiway_background_task_last_success_timestamp_seconds{@})",
