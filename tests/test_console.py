@@ -91,11 +91,11 @@ def runway_in(folder: Path, *options: str) -> Program:
     return Program(folder, "sandbox", *options, environ={})
 
 
-def service_in(folder: Path, runway: Program, **environ: str) -> Program:
+def service_in(folder: Path, runway: Program, *options: str, **environ: str) -> Program:
     """Return a service that has not been started."""
     return Program(
         folder,
-        *("serve", "--database", f"sqlite:///{folder}/jobs.db"),
+        *("serve", "--database", f"sqlite:///{folder}/jobs.db", *options),
         environ={
             "RUNWAYML_API_SECRET": "key_of_the_tests",
             "RUNWAYML_API_BASE": runway.url,
@@ -341,6 +341,36 @@ def test_a_moderated_prompt_is_said_in_plain_words(
     playwright.expect(card).to_contain_text("change the prompt or the reference images")
     playwright.expect(card).to_contain_text("The provider charged for it all the same.")
     playwright.expect(visitor.page.get_by_label("What the image should show")).to_have_value(prompt)
+
+
+FRUGAL = """
+model_list:
+  - model_name: runwayml/gen4_image
+    litellm_params:
+      model: runwayml/gen4_image
+      max_budget: 0.08
+"""
+
+
+@pytest.fixture
+def frugal(tmp_path: Path, runway: Program) -> Iterator[Program]:
+    """A service that may buy one image."""
+    (tmp_path / "config.yaml").write_text(FRUGAL)
+    with running(service_in(tmp_path, runway, "--config", "config.yaml")) as service:
+        yield service
+
+
+def test_a_spent_budget_is_said_in_plain_words(
+    frugal: Program, visit: Callable[..., Visitor]
+) -> None:
+    """Nobody is sent to look for a provider that is out of reach, when only the money is."""
+    visitor = visit(frugal).open().ready()
+    see(visitor.ask("A fox"), "completed")
+    card = visitor.ask("Another fox")
+    see(card, "failed")
+
+    playwright.expect(card).to_contain_text("may spend on this model is spent.")
+    playwright.expect(card).to_contain_text("Nothing was bought.")
 
 
 #: What is wrong with a prompt in the sandbox, what the console says, and what it advises.

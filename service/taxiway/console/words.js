@@ -33,6 +33,10 @@ const TROUBLES = {
     "The provider could not be reached in time.",
     "Nothing was bought. Ask again in a moment.",
   ],
+  "BUDGET.SPENT": [
+    "What this service may spend on this model is spent.",
+    "Nothing was bought. Ask whoever runs the service, or try another model.",
+  ],
   provider_auth_failed: [
     "The provider does not accept this service’s key.",
     "Whoever runs the service has to give it a valid one.",
@@ -76,9 +80,9 @@ export function remaining(job) {
 
 // Returns what happened, what to do, and the service's own sentence where it adds something.
 export function trouble(error) {
-  const known = TROUBLES[error.code];
-  if (!known) return { what: error.message || "Something went wrong.", todo: "", detail: "" };
   const failure = error.provider_specific_fields?.failure_code ?? "";
+  const known = TROUBLES[failure] ?? TROUBLES[error.code];
+  if (!known) return { what: error.message || "Something went wrong.", todo: "", detail: "" };
   const late = error.code === "content_policy_violation" && failure.includes("OUTPUT");
   return {
     what: late ? "The provider’s moderation refused the finished image." : known[0],
