@@ -53,9 +53,8 @@ def _serve(read: "Callable[[], Loaded]", all_loaded: "Callable[[], None]") -> No
     from taxiway.cli.loops import run_fast
     from taxiway.cli.source import ConfigSource
 
-    with without(
-        "rich"
-    ):  # structlog would load it for tracebacks in colour, which the log does not have
+    # structlog would load it for tracebacks in colour, which the log does not have.
+    with without("rich"):
         from taxiway.logs import Logs
     from taxiway.server import running
 

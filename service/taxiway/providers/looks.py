@@ -1,4 +1,4 @@
-"""Looks: GETs without a body, again and again to one host, at a fourth of what aiohttp's `request` takes for one.
+"""Looks: GETs without a body, again and again to one host, at a third of what aiohttp's `request` takes for one.
 
 A generation is one submission and half a dozen looks at its task, so looks are most of what the service does.
 Connections, TLS, the limit per host and the parser are aiohttp's; what is left out is what a look does not need:

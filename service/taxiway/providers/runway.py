@@ -59,7 +59,7 @@ LARGE_BYTES = 65_536
 #: How long polls pause after a 429 that names no time.
 QUIET_DEFAULT_S = 2.0
 
-#: An id that may stand in a path as it is. Looks are many, and quoting takes as long as reading their answers.
+#: An id that may stand in a path as it is: looks are many, and most ids need no quoting.
 _PLAIN = re.compile(r"[0-9A-Za-z_-]+")
 
 _PHASES: Mapping[str, tuple[Phase, str]] = {

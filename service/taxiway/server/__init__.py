@@ -100,7 +100,7 @@ def create_app(
 
 
 def _description(router: web.UrlDispatcher, settings: Settings) -> console.Page:
-    # Loaded when somebody reads it: a megabyte that most services never need.
+    # Loaded when somebody reads it: most services never need it.
     from taxiway.server import openapi
 
     return openapi.page(router, settings)

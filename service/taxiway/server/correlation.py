@@ -27,7 +27,7 @@ def call_id_of(headers: CIMultiDictProxy[str]) -> str:
         value = headers.get(name, "")
         if _CALL_ID.fullmatch(value):
             return value
-    # A name and no secret: the system's own randomness would take as long as the whole answer of a probe.
+    # A name and no secret, so the system need not be asked for its randomness at every request.
     return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 

@@ -159,7 +159,7 @@ class Stream(Caller):
         return False
 
     def push(self, frame: bytes) -> None:
-        """Write a frame past the handler, from `take`: waking it is half of what an event for a viewer costs.
+        """Write a frame past the handler, from `take`: waking it is much of what an event for a viewer costs.
 
         The response's own `write` would add the same to it, the marks of a chunk.
         """

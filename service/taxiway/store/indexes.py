@@ -1,7 +1,7 @@
 """What is found without reading a whole table.
 
 Apart from the tables, since no statement needs to know them: their conditions make SQLAlchemy load the dialects of
-both databases, a hundredth of a second and three megabytes that only Alembic should cost.
+both databases, some two megabytes that only Alembic should cost.
 """
 
 from sqlalchemy import Index, text
