@@ -236,10 +236,10 @@ async def _journeys(world: World) -> Journeys:
 
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_a_stream_begins_at_once(journeys: Journeys, proxy: str) -> None:
-    """The first event of a stream passes the proxy at once, and not when there is enough for a buffer."""
+    """The first event of a stream has passed the proxy within half a second."""
     first = [heard[proxy].first_s for heard in (journeys.busy, journeys.silent)]
 
-    assert [True, True] == [each is not None and each < SECONDS / 2 for each in first], first
+    assert [True, True] == [each is not None and each < 0.5 for each in first], first
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
@@ -278,7 +278,8 @@ def test_a_streamed_generation_comes_through(journeys: Journeys, proxy: str) -> 
 
 
 async def test_a_drain_ends_streams_cleanly(world: World, tmp_path: Path) -> None:
-    """When the service is told to stop, every viewer sees a clean end, and keeps nobody."""
+    """When the service is told to stop, every viewer sees a clean end, and the process is gone within 2 s."""
+    loop = asyncio.get_running_loop()
     with service(world, tmp_path) as process:
         async with clients(world) as sessions, asyncio.timeout(30):
             job = await ask(sessions["direct"], "a fox [[slow:60]]")
@@ -288,11 +289,14 @@ async def test_a_drain_ends_streams_cleanly(world: World, tmp_path: Path) -> Non
                 for way, session in sessions.items()
             ]
             await asyncio.gather(*(each.first.wait() for each in heard.values()))
+            told_s = loop.time()
             process.send_signal(signal.SIGTERM)
             await asyncio.gather(*streams)
             code = await asyncio.to_thread(process.wait, SHUTDOWN_BUDGET_S / 3)
+            took_s = loop.time() - told_s
 
     assert 0 == code
+    assert took_s < 2.0
 
 
 async def test_no_proxy_repeats_a_post(world: World) -> None:
