@@ -5,9 +5,10 @@ A service that loses its lease here is not stopped: it is told so by the store, 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import pytest
@@ -24,6 +25,7 @@ from taxiway.sandbox import Sandbox
 from taxiway.server import create_app
 from taxiway.server.running import listening
 from taxiway.settings import Settings
+from taxiway.signals import Signal
 from taxiway.store.memory import MemoryStore
 from taxiway.store.shelf import Shelf
 from taxiway.topics import Follower
@@ -206,6 +208,37 @@ async def test_without_a_lease_nothing_is_said_to_be_bought(
     phases = [moment["phase"] for moment in job["timeline"]]
     assert ("completed", 1) == (job["status"], phases.count("submitting"))
     assert posts(sandbox) == 1
+
+
+class Deaf(MemoryStore):
+    """A store whose signals are lost."""
+
+    def signals(self, callback: Callable[[Signal], None]) -> None:
+        """Tell nothing."""
+
+
+async def test_a_handover_is_one_though_its_signal_was_lost(
+    settings: Settings,
+    logs: Logs,
+    shelf: Shelf,
+    stack: AsyncExitStack,
+    sandbox: Sandbox,
+    log_lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    """Jobs that were let go of and that a steady beat has found are told of as handed over, not as expired."""
+    sandbox.will("stuck:RUNNING")
+    deaf = await stack.enter_async_context(replica(settings, logs, shelf, Deaf))
+    async with replica(settings, logs, shelf) as leaving:
+        job_id = await ask(leaving.client, "a fox")
+        await asyncio.sleep(LEASE_S * 2)  # by now a lease's end would count as well
+
+    await asyncio.sleep(LEASE_S / 2)
+    async with deaf.client.post(f"/v1/jobs/{job_id}/cancel") as response:
+        status = response.status
+
+    recovered = [line for line in log_lines() if line["event"] == "job.recovered"]
+    assert (200, ["handover"]) == (status, [line["cause"] for line in recovered])
+    assert deaf.store.owner == shelf.rows[job_id].owner
 
 
 async def _names(replica: Replica, job_id: str) -> list[str]:

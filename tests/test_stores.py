@@ -561,6 +561,21 @@ class TestOwnership:
         assert [1] == numbers(await living.claim())
 
     @shared
+    async def test_whether_an_owner_took_its_leave(self, another: Opener) -> None:
+        """Jobs that were released and jobs of an owner who fell silent are claimed apart, as one asks."""
+        silent, leaving = await another(lease_s=0.2), await another()
+        living = await another()
+        await stored(silent, new_job(1))
+        await stored(leaving, new_job(2))
+        await leaving.release()
+        await asyncio.sleep(0.3)
+
+        expired = await living.claim(released=False)
+        released = await living.claim(expired=False)
+
+        assert ([1], [2]) == (numbers(expired), numbers(released))
+
+    @shared
     async def test_renewing_keeps_a_lease(self, another: Opener) -> None:
         """A lease that is renewed in time does not run out."""
         owner, other = await another(lease_s=4.0), await another()

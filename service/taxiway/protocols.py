@@ -240,11 +240,12 @@ class JobStore(KeyStore, Protocol):
         """
         ...
 
-    async def claim(self, *, expired: bool = True) -> Sequence[Job]:
-        """Take over unfinished jobs whose owner's lease has run out, oldest first, at most `CLAIM_MAX` of them.
+    async def claim(self, *, released: bool = True, expired: bool = True) -> Sequence[Job]:
+        """Take over unfinished jobs whose owner is gone, oldest first, at most `CLAIM_MAX` of them.
 
-        Without `expired`, only those whose owner has released them: one that has fallen silent may have been cut
-        off from the store as this process was, and be about to come back with what it knows.
+        `released` are those whose owner has let go of them, `expired` those whose owner has fallen silent until
+        its lease ran out: it may have been cut off from the store as this process was, and be about to come back
+        with what it knows. No job is both.
 
         A full page says that there may be more. Returns nothing while this process has no lease itself, so a job
         is never returned that this process still believes to own.

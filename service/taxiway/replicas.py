@@ -66,7 +66,7 @@ class Replica:
 
     async def __aenter__(self) -> Self:
         await self._renew()
-        await self._claim("restart")
+        await self._runner.claim(cause="restart", expired=False)
         self._store.signals(self._hear)
         self._tasks = [
             asyncio.create_task(self._keep(), name="replica:lease"),
@@ -96,7 +96,8 @@ class Replica:
             await self._guarded("beat", self._round)
 
     async def _round(self) -> None:
-        await self._claim("lease_expired")
+        await self._claim_released()
+        await self._claim_expired()
         await self._stop_wanted(await self._store.cancel_requests())
         await self._journal.refresh(self._journal.foreign)
 
@@ -110,7 +111,7 @@ class Replica:
     async def _act(self) -> None:
         if self._released:
             self._released = False
-            await self._claim("handover")
+            await self._claim_released()
         wanted, self._wanted = self._wanted, set()
         await self._stop_wanted(wanted)
         changed, self._changed = self._changed, set()
@@ -132,16 +133,19 @@ class Replica:
             self._in_touch_since_s = began_s
         self._renewed_s = began_s
 
-    async def _claim(self, cause: str) -> None:
-        """Take over what nobody owns; of owners who have merely fallen silent only after a lease's time in touch.
+    async def _claim_released(self) -> None:
+        await self._runner.claim(cause="handover", expired=False)
+
+    async def _claim_expired(self) -> None:
+        """Take over the jobs of owners who have fallen silent, after a lease's time in touch.
 
         When the store comes back from an outage, every lease has run out, and nobody is dead: whoever renewed
         first would take the others' jobs away, and with them the answers to their submissions.
         """
         now_s = asyncio.get_running_loop().time()
         in_touch = now_s - self._renewed_s <= self._lease_s / 2
-        expired = in_touch and now_s - self._in_touch_since_s >= self._lease_s
-        await self._runner.claim(cause=cause, expired=expired)
+        if in_touch and now_s - self._in_touch_since_s >= self._lease_s:
+            await self._runner.claim(cause="lease_expired", released=False)
 
     async def _stop_wanted(self, job_ids: Iterable[str]) -> None:
         for job_id in job_ids:

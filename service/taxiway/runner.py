@@ -163,10 +163,12 @@ class Runner:
             return Submission(job=await self._joined(accepted, origin), replayed=True)
         return Submission(job=accepted, replayed=False)
 
-    async def claim(self, *, cause: str, expired: bool = True) -> int:
+    async def claim(self, *, cause: str, released: bool = True, expired: bool = True) -> int:
         """Take over every unfinished job that nobody owns; see `JobStore.claim`. Returns how many there were."""
         taken = 0
-        while not self._closing and (jobs := await self._store.claim(expired=expired)):
+        while not self._closing and (
+            jobs := await self._store.claim(released=released, expired=expired)
+        ):
             if self._know is not None:
                 await self._know(job.scope for job in jobs)
             for job in jobs:

@@ -75,8 +75,17 @@ class Database(Protocol):
         """End the lease and tell the others."""
         ...
 
-    async def claim(self, *, held: Mapping[str, Held] | None = None, expired: bool = True) -> Claim:
-        """Take over a page of the jobs whose owner is gone, and as `owning.take` says, of those not `held`."""
+    async def claim(
+        self,
+        *,
+        held: Mapping[str, Held] | None = None,
+        released: bool = True,
+        expired: bool = True,
+    ) -> Claim:
+        """Take over a page of the jobs whose owner is gone, and as `owning.take` says, of those not `held`.
+
+        See `JobStore.claim` for what `released` and `expired` are.
+        """
         ...
 
     @property

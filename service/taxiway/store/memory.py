@@ -174,7 +174,7 @@ class MemoryStore(MemoryKeys):
                 del self._fences[job_id]
             return lost
 
-    async def claim(self, *, expired: bool = True) -> Sequence[Job]:
+    async def claim(self, *, released: bool = True, expired: bool = True) -> Sequence[Job]:
         """Take over the jobs of owners who are gone, a page at a time."""
         with self._call("claim"):
             if not self.lease_alive():
@@ -184,7 +184,7 @@ class MemoryStore(MemoryKeys):
                 for row in self._shelf.oldest_first()
                 if not row.job.final
                 and not self._shelf.alive(row.owner)
-                and (expired or row.owner not in self._shelf.leases)
+                and (expired if row.owner in self._shelf.leases else released)
             )
             claimed = [*islice(orphaned, CLAIM_MAX)]
             for row in claimed:

@@ -177,7 +177,7 @@ class SqlStore(SqlKeys):
                 del self._held[job_id]
             return frozenset(lost)
 
-    async def claim(self, *, expired: bool = True) -> Sequence[Job]:
+    async def claim(self, *, released: bool = True, expired: bool = True) -> Sequence[Job]:
         """Take over the jobs of owners who are gone, a page at a time."""
         with timed(self._observe, "claim"):
             self._check_open()
@@ -188,7 +188,7 @@ class SqlStore(SqlKeys):
                 return ()
             # Until the answer is here, jobs may be ours that we do not know of.
             held, self._astray = dict(self._held) if self._astray else None, True
-            claim = await self._database.claim(held=held, expired=expired)
+            claim = await self._database.claim(held=held, released=released, expired=expired)
             self._astray = False
             return self._hold(claim)
 

@@ -148,11 +148,17 @@ class PostgresDatabase:
                 self._lease_engine.connect(), lambda c: leases.end(c, owner=self._owner)
             )
 
-    async def claim(self, *, held: Mapping[str, Held] | None = None, expired: bool = True) -> Claim:
+    async def claim(
+        self,
+        *,
+        held: Mapping[str, Held] | None = None,
+        released: bool = True,
+        expired: bool = True,
+    ) -> Claim:
         """Take over a page of the jobs whose owner is gone."""
         return await self.transact(
             lambda connection: leases.claim(
-                connection, owner=self._owner, held=held, expired=expired
+                connection, owner=self._owner, held=held, released=released, expired=expired
             )
         )
 

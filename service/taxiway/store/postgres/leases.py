@@ -14,6 +14,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -75,20 +76,29 @@ def end(connection: Connection, *, owner: str) -> None:
 
 
 def claim(
-    connection: Connection, *, owner: str, held: Mapping[str, Held] | None, expired: bool
+    connection: Connection,
+    *,
+    owner: str,
+    held: Mapping[str, Held] | None,
+    released: bool,
+    expired: bool,
 ) -> Claim:
     """Take over a page of the jobs whose owner is gone: has let go, or has only fallen silent."""
+    lease_until = replicas.c.lease_until
     dead = connection.scalars(
         select(replicas.c.id)
-        .where(replicas.c.lease_until <= (_NOW if expired else _RELEASED), replicas.c.id != owner)
+        .where(
+            replicas.c.id != owner,
+            lease_until <= (_NOW if expired else _RELEASED),
+            true() if released else lease_until > _RELEASED,
+        )
         # Whoever is coming back to life has the row, and waits for this transaction if we have it.
         .with_for_update(skip_locked=True)
     ).all()
-    orphaned = or_(
-        jobs.c.owner.is_(None),
-        jobs.c.owner.in_(dead),
-        ~exists().where(replicas.c.id == jobs.c.owner),
-    )
+    orphaned: ColumnElement[bool] = jobs.c.owner.in_(dead)
+    if released:
+        unowned = or_(jobs.c.owner.is_(None), ~exists().where(replicas.c.id == jobs.c.owner))
+        orphaned = or_(orphaned, unowned)
     taken = take(connection, owner=owner, orphaned=orphaned, held=held)
     if dead and len(taken.jobs) < CLAIM_MAX:
         _bury(connection, dead)

@@ -98,7 +98,13 @@ class SqliteDatabase:
         """None: a commit that failed has failed."""
         return ()
 
-    async def claim(self, *, held: Mapping[str, Held] | None = None, expired: bool = True) -> Claim:
+    async def claim(
+        self,
+        *,
+        held: Mapping[str, Held] | None = None,
+        released: bool = True,
+        expired: bool = True,
+    ) -> Claim:
         """Take over what a process before this one has left: it is gone, whether or not it took its leave."""
         orphaned = jobs.c.owner.is_distinct_from(self._owner)
         return await self.transact(
