@@ -31,8 +31,9 @@ def agreement(records: Sequence[Record]) -> str:
             found = [_ratio(line, record, name) for record in records]
             ratios = [ratio for ratio in found if ratio is not None]
             if line.ratio and len(ratios) == len(records):
-                apart = f"{spread(ratios):.0%} {'✓' if spread(ratios) <= AGREE else '✗'}"
-                rows.append([line.label, name, *(f"{ratio:.2f}" for ratio in ratios), apart])
+                apart = spread(ratios, around=middle(ratios))
+                verdict = f"{apart:.0%} {'✓' if apart <= AGREE else '✗'}"
+                rows.append([line.label, name, *(f"{ratio:.2f}" for ratio in ratios), verdict])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -73,14 +74,16 @@ def main() -> None:
     names = [f"run-{number}" for number in range(1, asked.runs + 1)]
     if not asked.publish_only:
         for name in names:
-            command = [sys.executable, "-m", "tests.bench.run", "--repeats", "1", "--name", name]
-            subprocess.run(command, check=True)
+            command = [sys.executable, "-m", "tests.bench.run", "--repeats", "2", "--name", name]
+            # How cost grows with their number is told once; a thousand are always measured, for a poll's cost.
+            growth = [] if name == names[0] else ["--growth", "1000"]
+            subprocess.run([*command, *growth], check=True)
     publish(names, Console(highlight=False, soft_wrap=True))
 
 
 def _ratio(line: Line, record: Record, name: str) -> float | None:
     own, floor = line.find(record, name), line.find(record, FLOOR.name)
-    return middle(own) / middle(floor) if own and floor and middle(floor) else None
+    return line.pick(own) / line.pick(floor) if own and floor and line.pick(floor) else None
 
 
 def _runs(records: Sequence[Record]) -> list[str]:

@@ -184,6 +184,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three minutes instead of ten")
     parser.add_argument("--repeats", type=int, help="how often the main wave is repeated")
     parser.add_argument(
+        "--growth",
+        type=lambda text: [int(size) for size in text.split(",")],
+        help="other sizes of waves than the main one, by comma",
+    )
+    parser.add_argument(
         "--only",
         help="programs, by comma: floor, sqlite, postgres, keeping, litellm",
     )
@@ -193,13 +198,13 @@ def main() -> None:
         help="of the files in tests/bench/results; README's table is drawn from latest",
     )
     asked = parser.parse_args()
-    plan = QUICK if asked.quick else Plan()
+    plan = _changed(QUICK if asked.quick else Plan(), asked)
     console = Console(highlight=False, soft_wrap=True)
     at = cores()
     allow_files()
     os.sched_setaffinity(0, {at.others})
     with tempfile.TemporaryDirectory(prefix="taxiway-bench-") as folder:
-        bench = Bench(_repeated(plan, asked.repeats), at=at, folder=Path(folder), console=console)
+        bench = Bench(plan, at=at, folder=Path(folder), console=console)
         uvloop.run(bench.run((asked.only or plan.only).split(",")))
     page = tables(bench.record)
     console.print(page, markup=False)
@@ -211,8 +216,9 @@ def main() -> None:
         console.print(f"over budget: {miss}", markup=False)
 
 
-def _repeated(plan: Plan, repeats: int | None) -> Plan:
-    return plan if repeats is None else replace(plan, repeats=repeats)
+def _changed(plan: Plan, asked: argparse.Namespace) -> Plan:
+    changes = {"repeats": asked.repeats, "growth": asked.growth}
+    return replace(plan, **{name: each for name, each in changes.items() if each is not None})
 
 
 if __name__ == "__main__":

@@ -50,8 +50,10 @@ async def _import_s(kind: str) -> float | None:
         return None
     python = litellm_python() if kind == "litellm" else Path(sys.executable)
     command = [str(python), "-c", _TIMED.format(_IMPORTS[kind])]
+    # Else LiteLLM asks the network for its list of prices, and waits for that.
+    environ = environment(LITELLM_LOCAL_MODEL_COST_MAP="True")
     process = await asyncio.create_subprocess_exec(
-        *command, env=environment(), stdout=asyncio.subprocess.PIPE
+        *command, env=environ, stdout=asyncio.subprocess.PIPE
     )
     told, _ = await asyncio.wait_for(process.communicate(), timeout=60)
     return float(told.split()[-1])

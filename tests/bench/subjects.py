@@ -44,8 +44,8 @@ class Subject:
 
     @property
     def repeats(self) -> bool:
-        """Whether its main wave is repeated: those that a budget is about, and what they are compared with."""
-        return self.kind != "litellm" and not self.keeps_images
+        """Whether its main wave is repeated: LiteLLM's takes a minute, and says the same each time."""
+        return self.kind != "litellm"
 
     @property
     def starts(self) -> Container[int]:
@@ -60,7 +60,7 @@ class Subject:
     @property
     def grows(self) -> bool:
         """Whether it is measured with more and fewer callers, and with viewers."""
-        return self.repeats and self.database is None
+        return self.repeats and self.database is None and not self.keeps_images
 
     def program(self, *, upstream: str, folder: Path, poll_interval_s: float = 2.0) -> Program:
         """Return how it is started, on a free port, in a folder of its own."""
