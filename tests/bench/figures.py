@@ -18,11 +18,7 @@ def middle(values: Sequence[float]) -> float:
     return median(values)
 
 
-def least(values: Sequence[float]) -> float:
-    """Return the smallest: of a cost, the one that others on the machine have added least to."""
-    return min(values)
-
-
-def spread(values: Sequence[float], *, around: float) -> float:
-    """Return how far apart values are: the widest distance from one of them, as a share of it."""
-    return max(abs(value - around) for value in values) / around if around else 0.0
+def spread(values: Sequence[float]) -> float:
+    """Return how far apart values are: the widest distance from the median, as a share of it."""
+    centre = median(values)
+    return max(abs(value - centre) for value in values) / centre if centre else 0.0

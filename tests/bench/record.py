@@ -26,6 +26,12 @@ class Record:
     starts: dict[str, list[Start]] = field(default_factory=dict)
     streams: dict[str, list[Streams]] = field(default_factory=dict)
 
+    @property
+    def pace_ms(self) -> float:
+        """What a piece of work took in the fastest stretch."""
+        found = (self.waves, self.starts, self.streams)
+        return min(each.pace_ms for kind in found for some in kind.values() for each in some)
+
     def of_size(self, name: str, count: int) -> list[Wave]:
         """Return the waves of one size that a program has served."""
         return [wave for wave in self.waves.get(name, ()) if wave.count == count]

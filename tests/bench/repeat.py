@@ -31,9 +31,8 @@ def agreement(records: Sequence[Record]) -> str:
             found = [_ratio(line, record, name) for record in records]
             ratios = [ratio for ratio in found if ratio is not None]
             if line.ratio and len(ratios) == len(records):
-                apart = spread(ratios, around=middle(ratios))
-                verdict = f"{apart:.0%} {'✓' if apart <= AGREE else '✗'}"
-                rows.append([line.label, name, *(f"{ratio:.2f}" for ratio in ratios), verdict])
+                apart = f"{spread(ratios):.0%} {'✓' if spread(ratios) <= AGREE else '✗'}"
+                rows.append([line.label, name, *(f"{ratio:.2f}" for ratio in ratios), apart])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -83,7 +82,7 @@ def main() -> None:
 
 def _ratio(line: Line, record: Record, name: str) -> float | None:
     own, floor = line.find(record, name), line.find(record, FLOOR.name)
-    return line.pick(own) / line.pick(floor) if own and floor and line.pick(floor) else None
+    return middle(own) / middle(floor) if own and floor and middle(floor) else None
 
 
 def _runs(records: Sequence[Record]) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 from tests.bench.machine import Cores, allow_files, cores
+from tests.bench.pace import Pace, pacing
 from tests.bench.postgresql import Database, database
 from tests.bench.processes import running
 from tests.bench.record import Record, conditions
@@ -83,46 +84,54 @@ class Bench:
         async with (
             vendor(core=other, folder=self._folder) as sandbox,
             database(core=other, folder=self._folder / "postgres") as server,
+            pacing(core=self._cores.tested, folder=self._folder) as pace,
         ):
             subjects = [each for each in _available(server) if each.key in wanted]
-            await self._all_starts(subjects, sandbox)
-            await self._all_waves(subjects, sandbox, server)
-            await self._all_streams(subjects, sandbox)
+            await self._all_starts(subjects, sandbox, pace)
+            await self._all_waves(subjects, sandbox, pace, server)
+            await self._all_streams(subjects, sandbox, pace)
 
-    async def _all_starts(self, subjects: Sequence[Subject], sandbox: Vendor) -> None:
+    async def _all_starts(self, subjects: Sequence[Subject], sandbox: Vendor, pace: Pace) -> None:
         for turn in range(1 + self._plan.starts):
             for subject in subjects:
                 if turn in subject.starts:
-                    await self._start(subject, sandbox, kept=turn > 0)
+                    await self._start(subject, sandbox, pace, kept=turn > 0)
 
     async def _all_waves(
-        self, subjects: Sequence[Subject], sandbox: Vendor, server: Database | None
+        self, subjects: Sequence[Subject], sandbox: Vendor, pace: Pace, server: Database | None
     ) -> None:
         for repeat in range(self._plan.repeats):
             for subject in subjects:
                 if subject.repeats or repeat == 0:
-                    await self._waves(subject, sandbox, [self._main(subject)], server)
+                    await self._waves(subject, sandbox, pace, [self._main(subject)], server)
         for subject in subjects:
             if subject.grows:
-                await self._waves(subject, sandbox, self._plan.growth, server)
+                await self._waves(subject, sandbox, pace, self._plan.growth, server)
 
-    async def _all_streams(self, subjects: Sequence[Subject], sandbox: Vendor) -> None:
+    async def _all_streams(self, subjects: Sequence[Subject], sandbox: Vendor, pace: Pace) -> None:
         for turn in range(self._plan.streams):
             for subject in subjects:
                 if subject.grows:
-                    await self._streams(subject, sandbox, turn)
+                    await self._streams(subject, sandbox, pace, turn)
 
     def _main(self, subject: Subject) -> int:
         return _LITELLM_COUNT if subject is LITELLM else self._plan.main
 
-    async def _start(self, subject: Subject, sandbox: Vendor, *, kept: bool) -> None:
+    async def _start(self, subject: Subject, sandbox: Vendor, pace: Pace, *, kept: bool) -> None:
         self._say(f"{subject.name}: two starts")
-        found = await start(subject, upstream=sandbox.url, cores=self._cores, folder=self._fresh())
+        found = await start(
+            subject, upstream=sandbox.url, cores=self._cores, pace=pace, folder=self._fresh()
+        )
         if kept:
             self.record.starts.setdefault(subject.name, []).append(found)
 
     async def _waves(
-        self, subject: Subject, sandbox: Vendor, sizes: Sequence[int], server: Database | None
+        self,
+        subject: Subject,
+        sandbox: Vendor,
+        pace: Pace,
+        sizes: Sequence[int],
+        server: Database | None,
     ) -> None:
         folder = self._fresh()
         folder.mkdir()
@@ -137,15 +146,16 @@ class Bench:
                     model=subject.model,
                     count=size,
                     cores=self._cores,
+                    pace=pace,
                     database=server if subject.database else None,
                 )
                 self.record.waves.setdefault(subject.name, []).append(found)
                 self._say(
-                    f"    {found.cpu_ms:.2f} ms each, p99 {found.lag_p99_s:.2f} s, lost {found.lost},"
-                    f" others had {found.foreign_share:.0%} of the core"
+                    f"    {found.cpu_ms:.2f} ms each at a pace of {found.pace_ms:.2f}, p99"
+                    f" {found.lag_p99_s:.2f} s, lost {found.lost}, others had {found.foreign_share:.0%} of the core"
                 )
 
-    async def _streams(self, subject: Subject, sandbox: Vendor, turn: int) -> None:
+    async def _streams(self, subject: Subject, sandbox: Vendor, pace: Pace, turn: int) -> None:
         self._say(f"{subject.name}: {self._plan.crowd.viewers:,} viewers")
         # What a stream or a job holds is the same each time; what an event costs is not.
         before = self.record.streams[subject.name][0] if turn else None
@@ -154,6 +164,7 @@ class Bench:
             sandbox,
             crowd=self._plan.crowd,
             cores=self._cores,
+            pace=pace,
             folder=self._fresh(),
             before=before,
         )

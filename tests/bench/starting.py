@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.machine import Cores, family, memory
+from tests.bench.pace import Pace
 from tests.bench.processes import environment, running
 from tests.bench.subjects import Subject, litellm_python
 
@@ -25,23 +26,29 @@ class Start:
     idle_mb: float
     import_s: float | None
     """Of the package into a Python that has nothing loaded; None for the floor, which is no package."""
+    pace_ms: float
+    """What the same piece of work took meanwhile."""
 
 
-async def start(subject: Subject, *, upstream: str, cores: Cores, folder: Path) -> Start:
+async def start(
+    subject: Subject, *, upstream: str, cores: Cores, pace: Pace, folder: Path
+) -> Start:
     """Start a program twice in one folder, and import its package once."""
     await asyncio.to_thread(folder.mkdir, parents=True)
-    boots_s, idle_mb = [], 0.0
+    boots_s, idle_mb, spun = [], 0.0, pace.read()
     for _ in range(2):
         program = subject.program(upstream=upstream, folder=folder)
         async with running(program, core=cores.tested, folder=folder) as process:
             boots_s.append(process.boot_s)
             await asyncio.sleep(1.0)
             idle_mb = sum(memory(pid).rss_bytes for pid in family(process.pid)) / 1e6
+    pace_ms = pace.since(spun)
     return Start(
         first_boot_s=boots_s[0],
         boot_s=boots_s[1],
         idle_mb=idle_mb,
         import_s=await _import_s(subject.kind),
+        pace_ms=pace_ms,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 from tests.bench.callers import Viewer, ask, watch
 from tests.bench.machine import Cores, cpu_s, memory
+from tests.bench.pace import Pace
 from tests.bench.processes import Running, running
 from tests.bench.subjects import Subject
 from tests.bench.vendor import Vendor
@@ -50,6 +51,8 @@ class Streams:
     """Memory of a stream on which nothing happens."""
     job_kib: float
     """Memory of a job in flight and its one viewer."""
+    pace_ms: float
+    """What the same piece of work took while events were measured."""
 
 
 async def streams(
@@ -58,19 +61,28 @@ async def streams(
     *,
     crowd: Crowd,
     cores: Cores,
+    pace: Pace,
     folder: Path,
     before: Streams | None = None,
 ) -> Streams:
     """Measure one program, started afresh for each of the three figures; memory only where it was not `before`."""
     async with _started(subject, vendor, cores, folder / "events") as program:
+        spun = pace.read()
         event_us, per_s = await _event_us(program, vendor, subject.model, crowd)
+        pace_ms = pace.since(spun)
     if before is not None:
-        return replace(before, event_us=event_us, events_per_s=per_s)
+        return replace(before, event_us=event_us, events_per_s=per_s, pace_ms=pace_ms)
     async with _started(subject, vendor, cores, folder / "idle") as program:
         idle_kib = await _idle_kib(program, vendor, subject.model, crowd)
     async with _started(subject, vendor, cores, folder / "jobs", every_s=2.0) as program:
         job_kib = await _job_kib(program, vendor, subject.model, crowd)
-    return Streams(event_us=event_us, events_per_s=per_s, idle_kib=idle_kib, job_kib=job_kib)
+    return Streams(
+        event_us=event_us,
+        events_per_s=per_s,
+        idle_kib=idle_kib,
+        job_kib=job_kib,
+        pace_ms=pace_ms,
+    )
 
 
 @asynccontextmanager

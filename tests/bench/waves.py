@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench.callers import Caller, ask, unix_offset_s
 from tests.bench.figures import percentile
 from tests.bench.machine import Cores, cpu_s, read
+from tests.bench.pace import Pace
 from tests.bench.postgresql import Database
 from tests.bench.processes import Running
 from tests.bench.vendor import TASK_S, Made, Vendor
@@ -63,6 +64,8 @@ class Wave:
     """Of the other core, used by the load generator."""
     foreign_share: float
     """Of the program's core, used by anybody else: what disturbs the measurement."""
+    pace_ms: float
+    """What the same piece of work took meanwhile."""
 
 
 async def wave(
@@ -72,6 +75,7 @@ async def wave(
     model: str,
     count: int,
     cores: Cores,
+    pace: Pace,
     database: Database | None = None,
 ) -> Wave:
     """Send a wave through a program that is up, and wait until all is answered or lost."""
@@ -81,6 +85,7 @@ async def wave(
     loop = asyncio.get_running_loop()
     own_pid = os.getpid()
     began_s, before = loop.time(), read(subject.pid, core=cores.tested)
+    spun = pace.read()
     vendor_s, load_s = cpu_s(vendor.pid), cpu_s(own_pid)
     window = asyncio.create_task(_poll_us(subject, vendor, ramp_s=ramp_s))
     async with probing(subject.port, core=cores.others) as probed_s:
@@ -90,7 +95,8 @@ async def wave(
     made = await vendor.made()
     lags_s = _lags_s(callers, made, offset_s=unix_offset_s())
     used_s = after.cpu_s - before.cpu_s
-    foreign_s = after.core_busy_s - before.core_busy_s - used_s
+    spun_s = pace.read().process_s - spun.process_s
+    foreign_s = after.core_busy_s - before.core_busy_s - used_s - spun_s
     return Wave(
         count=count,
         in_flight=_in_flight(made),
@@ -108,6 +114,7 @@ async def wave(
         load_share=load_s / spent_s,
         database_share=(database.cpu_s() - database_s) / spent_s if database else 0.0,
         foreign_share=max(0.0, foreign_s / spent_s),
+        pace_ms=pace.since(spun),
     )
 
 
