@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import orjson
+from tests.bench.figures import middle
 from tests.bench.starting import Start
 from tests.bench.streaming import Streams
 from tests.bench.waves import Wave
@@ -28,9 +29,8 @@ class Record:
 
     @property
     def pace_ms(self) -> float:
-        """What a piece of work took in the fastest stretch."""
-        found = (self.waves, self.starts, self.streams)
-        return min(each.pace_ms for kind in found for some in kind.values() for each in some)
+        """What a piece of work took in the middle of all waves."""
+        return middle([wave.pace_ms for waves in self.waves.values() for wave in waves])
 
     def of_size(self, name: str, count: int) -> list[Wave]:
         """Return the waves of one size that a program has served."""

@@ -152,7 +152,8 @@ class Bench:
                 self.record.waves.setdefault(subject.name, []).append(found)
                 self._say(
                     f"    {found.cpu_ms:.2f} ms each at a pace of {found.pace_ms:.2f}, p99"
-                    f" {found.lag_p99_s:.2f} s, lost {found.lost}, others had {found.foreign_share:.0%} of the core"
+                    f" {found.lag_p99_s:.2f} s, lost {found.lost},"
+                    f" others had {found.foreign_share:.0%} of the core"
                 )
 
     async def _streams(self, subject: Subject, sandbox: Vendor, pace: Pace, turn: int) -> None:

@@ -1,7 +1,7 @@
 """How fast a core is at the moment: a fixed piece of work, done twenty times a second, and the CPU it takes.
 
 On a machine whose neighbours come and go, the same instructions cost half as much again a minute later, and no
-clock of the kernel's says so. What is measured beside this is told in the pace of the bench's fastest stretch.
+clock of the kernel's says so. What is measured beside this is told at the median pace of the whole bench.
 
 A process of its own, on the core of the program under test: 2 or 3 % of it. It keeps two numbers in a file that is
 shared memory: how often it has done its work, and the CPU seconds that took. It ends with its standard input.

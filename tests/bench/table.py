@@ -52,7 +52,7 @@ def _stream(get: Callable[[Streams], float], *, paced: bool = False) -> Callable
 def _values(
     record: Record, found: Iterable[_T], get: Callable[[_T], float | None], *, paced: bool
 ) -> Values:
-    """Return what was measured; `paced` is told as if all had run in the record's fastest stretch."""
+    """Return what was measured; `paced` is told as if all had run at the pace of the middle."""
     return [
         value * (record.pace_ms / each.pace_ms if paced else 1.0)
         for each in found
@@ -203,7 +203,7 @@ def tables(record: Record) -> str:
         [
             f"A wave of {record.main:,} generations of 10.7 s; {facts}.",
             "Figures are medians of the repeats, ± the widest distance from it; x is the ratio to the floor.",
-            "CPU and starts are told at the pace of the machine's fastest stretch (a piece of work, beside each).",
+            "CPU and starts are told at the machine's median pace: each is scaled by the piece of work beside it.",
             "",
             *_figures(record),
             "",
