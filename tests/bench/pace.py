@@ -46,7 +46,7 @@ class Pace:
 
 @asynccontextmanager
 async def pacing(*, core: int, folder: Path) -> AsyncIterator[Pace]:
-    """Work on a core, a fiftieth of its time, while the context lasts."""
+    """Work on a core, for 2 or 3 % of its time, while the context lasts."""
     file = folder / "pace"
     file.write_bytes(bytes(SHARED.size))
     process = await asyncio.create_subprocess_exec(
