@@ -32,8 +32,8 @@ from taxiway.server.running import listening
 from taxiway.settings import Deployment, Secret, Settings
 from taxiway.store.memory import MemoryStore
 
-# asyncio's debug mode finds real faults. Most of its cost is the stack it keeps with every task, future and handle, of
-# all of pytest's frames, to say where one was made: the innermost say that as well, and save a third of the time.
+# asyncio's debug mode finds real faults. Most of its cost is the stack it keeps with each task, future and handle,
+# all of pytest's frames with it, to say where one was made: the innermost say that as well, in a third less time.
 asyncio.constants.DEBUG_STACK_DEPTH = 5
 traceback.extract_stack.__defaults__ = (None, 5)  # f, limit: asyncio's C code asks with neither
 
