@@ -14,6 +14,7 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp import web
+from tests.days import outlast_midnight
 from tests.processes import until
 
 from taxiway.cli.reconciliation import Count, Line, counts_of, lines_of, unclaimed
@@ -27,6 +28,12 @@ from taxiway.settings import Deployment, Secret, Settings
 pytestmark = pytest.mark.looptime(False)
 
 MODEL = "runwayml/gen4_image"
+
+
+@pytest.fixture(autouse=True)
+def one_day() -> None:
+    """A day that does not end before the test: the books are compared day by day."""
+    outlast_midnight(within_s=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

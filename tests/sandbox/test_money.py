@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.days import outlast_midnight
 from tests.sandbox.callers import (
     BODY,
     DOC_URL,
@@ -149,6 +150,13 @@ async def test_usage_refuses_a_senseless_range(caller: Caller, body: Any) -> Non
     assert (status, sorted(answer)) == (400, ["docUrl", "error"])
 
 
+@pytest.fixture
+def one_day() -> None:
+    """A day that does not end before the test."""
+    outlast_midnight(within_s=5)
+
+
+@pytest.mark.usefixtures("one_day")
 async def test_usage_shows_net_credits_by_day_and_model(caller: Caller) -> None:
     """What was given back is taken off; the end of a range is exclusive."""
     await caller.create()
