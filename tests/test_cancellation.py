@@ -205,6 +205,54 @@ class TestOnDisconnectCancel:
         assert (document["status"], await newest(client)) == ("completed", document)
         assert (deletes(sandbox), len(sandbox.tasks)) == (0, 1)
 
+    @pytest.mark.parametrize("fields", [{}, {"on_disconnect": "cancel"}], ids=["setting", "field"])
+    async def test_a_job_that_was_promised_late_is_as_safe(
+        self,
+        client: aiohttp.ClientSession,
+        url: str,
+        sandbox: Sandbox,
+        fields: Mapping[str, Any],
+    ) -> None:
+        """Whoever waited in vain has the job's id as well, and the job goes on though another one hangs up."""
+        key = {"Idempotency-Key": "a-fox"}
+        asked = {"headers": {**key, "Prefer": "wait=1"}, "json": {**ASK, **fields}}
+        async with client.post(GENERATIONS, **asked) as response:
+            status, job = response.status, await response.json()
+        await hang_up(url, sandbox, headers=key)
+
+        document = await ended(client, job["id"])
+
+        assert (202, "completed") == (status, document["status"])
+        assert (deletes(sandbox), len(sandbox.tasks)) == (0, 1)
+
+    async def test_who_joins_for_the_id_keeps_the_job_too(
+        self, client: aiohttp.ClientSession, url: str, sandbox: Sandbox
+    ) -> None:
+        """The first one waits and hangs up; the second has asked for the same with `respond-async` meanwhile."""
+        key = {"Idempotency-Key": "a-fox"}
+        first = asyncio.create_task(hang_up(url, sandbox, headers=key))
+        await asyncio.sleep(1)
+        asked = {"headers": {**key, "Prefer": "respond-async"}, "json": ASK}
+        async with client.post(GENERATIONS, **asked) as response:
+            status, job = response.status, await response.json()
+        await first
+
+        document = await ended(client, job["id"])
+
+        assert (202, "completed") == (status, document["status"])
+        assert (deletes(sandbox), len(sandbox.tasks)) == (0, 1)
+
+    async def test_who_hangs_up_before_the_wait_is_over_is_promised_nothing(
+        self, client: aiohttp.ClientSession, url: str, sandbox: Sandbox
+    ) -> None:
+        """`Prefer: wait=N` protects a job from its 202 on, and from no moment before."""
+        await hang_up(url, sandbox, headers={"Prefer": "wait=60"})
+
+        document = await ended(client, (await newest(client))["id"])
+
+        assert document["status"] == "cancelled"
+        assert (deletes(sandbox), len(sandbox.tasks)) == (1, 1)
+
     async def test_a_job_goes_on_while_anyone_waits(
         self, client: aiohttp.ClientSession, url: str, sandbox: Sandbox
     ) -> None:

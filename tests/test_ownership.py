@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.processes import ask, ended, events, posts
+from tests.processes import GENERATIONS, MODEL, ask, ended, events, posts
 
 from taxiway.clock import Clock
 from taxiway.facts import Seen, Submitted, Submitting
@@ -111,6 +111,23 @@ async def test_a_job_that_is_lost_while_it_is_bought_is_lost_in_peace(
     assert "cancelled" == (await ended(first.client, other))["status"]
     assert "submission_unknown" == (await ended(first.client, job_id))["error"]["code"]
     assert posts(sandbox) == 2
+
+
+async def test_a_promise_binds_the_other_replica(
+    first: Replica, second: Replica, sandbox: Sandbox
+) -> None:
+    """Who waited here in vain was told the job's id: it goes on, though another one joins there and hangs up."""
+    key = {"Idempotency-Key": "a-fox"}
+    asked = {"model": MODEL, "prompt": "a fox", "on_disconnect": "cancel"}
+    headers = {**key, "Prefer": "wait=1"}
+    async with first.client.post(GENERATIONS, json=asked, headers=headers) as response:
+        status, job = response.status, await response.json()
+    leaving = asyncio.create_task(second.client.post(GENERATIONS, json=asked, headers=key))
+    await asyncio.sleep(2)
+    leaving.cancel()
+
+    assert (202, "completed") == (status, (await ended(first.client, job["id"]))["status"])
+    assert ["SUCCEEDED"] == [task.status for task in sandbox.tasks.values()]
 
 
 async def test_a_former_owner_is_told_of_by_its_own_viewers(

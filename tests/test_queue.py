@@ -13,7 +13,7 @@ import pytest
 
 from taxiway.jobs import GenerationRequest, Job, JobStatus, Phase
 from taxiway.journal import Journal
-from taxiway.protocols import Origin
+from taxiway.origins import Origin
 from taxiway.runner import Runner
 from taxiway.sandbox import Sandbox
 from taxiway.server.documents import job_document

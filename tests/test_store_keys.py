@@ -30,7 +30,8 @@ from taxiway.facts import Failed, Stopped
 from taxiway.jobs import Job, JobError, JobStatus, Part
 from taxiway.key_store import KeyQuery
 from taxiway.keys import Account, Key, KeyStatus, changed, opened
-from taxiway.protocols import Existing, JobQuery, Origin
+from taxiway.origins import Existing, Origin
+from taxiway.protocols import JobQuery
 from taxiway.signals import KeyChanged, Signal
 from taxiway.store import Store
 

@@ -20,7 +20,8 @@ from taxiway.events import Event, EventName
 from taxiway.facts import Delivered, Fact, Output, Seen, Submitted, Submitting
 from taxiway.jobs import GenerationRequest, Job, JobError, JobStatus, Part, Phase, Plan
 from taxiway.ledger import Grouping, Usage
-from taxiway.protocols import CLAIM_MAX, NOBODY, Caller, Existing, JobQuery, Origin
+from taxiway.origins import NOBODY, Caller, Existing, Origin
+from taxiway.protocols import CLAIM_MAX, JobQuery
 from taxiway.signals import CancelWanted, Changed, Released, Resync, Signal, Ticked
 from taxiway.store import Store, open_store
 from taxiway.store.connections import Connections
@@ -831,6 +832,62 @@ class TestRetries:
 
         assert await self.join(store) is None
 
+    async def test_who_was_promised_the_job_may_have_missed_it(self, store: Store) -> None:
+        """An answer with the job's id may be lost like any other: while the job is under way, a retry joins it."""
+        await stored(store, new_job(2), origin=asked(caller=Caller.WAITING))
+        await store.promised("job_0002")
+        joined = [await self.join(store), await self.join(store)]
+        await store.record(event(later(new_job(2), 3, JobStatus.COMPLETED)))
+
+        assert ["job_0002", None] == joined
+        assert await self.join(store, 2) is None
+
+
+class TestPromises:
+    """Who was answered with a job's id."""
+
+    @pytest.mark.parametrize(
+        ("caller", "promised"),
+        [(Caller.WAITING, False), (Caller.LEFT, False), (Caller.ANSWERED, True)],
+    )
+    async def test_who_did_not_wait_was_promised_the_job(
+        self, store: Store, caller: Caller, promised: bool
+    ) -> None:
+        """The row of a job says from its beginning whether its id is somebody's answer."""
+        await stored(store, new_job(2), origin=asked(caller=caller))
+
+        assert promised is await store.is_promised("job_0002")
+
+    async def test_a_promise_is_kept_everywhere_and_for_good(
+        self, store: Store, rival: Store
+    ) -> None:
+        """Neither who leaves or joins afterwards nor a new owner changes it, and every replica knows of it."""
+        await stored(store, new_job(2), origin=asked(caller=Caller.WAITING))
+        await rival.promised("job_0002")
+        seen = [await store.is_promised("job_0002")]
+
+        await store.departed("job_0002")
+        await store.join_retry(scope="", fingerprint="f", count=1, since=2.0)
+        await store.departed("job_0002")
+        await store.release()
+        await rival.claim()
+
+        assert [True, True] == [*seen, await rival.is_promised("job_0002")]
+
+    async def test_a_promise_takes_nothing_back(self, store: Store) -> None:
+        """A job whose first caller has the id already is joined by no retry afterwards either."""
+        await stored(store, new_job(2), origin=asked(caller=Caller.ANSWERED))
+        await store.promised("job_0002")
+
+        joined = await store.join_retry(scope="", fingerprint="f", count=1, since=2.0)
+        assert (None, True) == (joined, await store.is_promised("job_0002"))
+
+    async def test_a_job_that_is_not_there_was_promised_to_nobody(self, store: Store) -> None:
+        """Nor does promising it make one."""
+        await store.promised("job_9")
+
+        assert (False, None) == (await store.is_promised("job_9"), await store.get("job_9"))
+
 
 class TestBooks:
     """The ledger."""
@@ -1165,6 +1222,8 @@ class TestLife:
             store.cancel_requests(),
             store.known("key", scope=""),
             store.departed(job.id),
+            store.promised(job.id),
+            store.is_promised(job.id),
             store.join_retry(scope="", fingerprint="f", count=1, since=0.0),
             store.usage([]),
             store.outbox.take(now=0.0, lease_s=1.0, limit=1),

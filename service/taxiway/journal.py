@@ -18,7 +18,8 @@ from taxiway.errors import LeaseLostError, NotFoundError, NotReadyError, StoreEr
 from taxiway.events import Event
 from taxiway.facts import Fact, Seen, Waiting
 from taxiway.jobs import Job
-from taxiway.protocols import Existing, Instruments, JobStore, NoInstruments, Note, Observer, Origin
+from taxiway.origins import NOBODY, Existing, Origin
+from taxiway.protocols import Instruments, JobStore, NoInstruments, Note, Observer
 from taxiway.signals import Placed, Ticked
 from taxiway.topics import Follower, Topic
 from taxiway.transitions import advance
@@ -34,9 +35,6 @@ TELL_EVERY_S = 10.0
 
 #: Measures nothing.
 SILENT = NoInstruments()
-
-#: Nobody who could ask again.
-NOBODY = Origin()
 
 
 def nobody(_job: Job) -> Sequence[Endpoint]:

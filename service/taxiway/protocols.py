@@ -6,7 +6,6 @@ Concrete parts are chosen in two places only: `server/lifecycle.py` and `api.py`
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from taxiway.deliveries import Endpoint, Outbox
@@ -15,6 +14,7 @@ from taxiway.facts import Failed, Made, Report, Submitted
 from taxiway.jobs import Attempt, GenerationRequest, Job, JobStatus, Phase, Plan
 from taxiway.key_store import KeyStore
 from taxiway.ledger import Grouping, Usage
+from taxiway.origins import NOBODY, Existing, Origin
 from taxiway.signals import Signal
 
 #: How many jobs one `claim` returns at most.
@@ -116,42 +116,6 @@ class JobQuery:
     """Only jobs that this key has asked for."""
     limit: int = 20
     after: str | None = None
-
-
-class Caller(StrEnum):
-    """What became of whoever asked for a job, as far as it decides whether a retry may join it."""
-
-    WAITING = "waiting"
-    """Holds a connection and expects the image on it."""
-    LEFT = "left"
-    """Went away before the answer was complete."""
-    ANSWERED = "answered"
-    """Needs nothing more: has the job's id, or lives in this process."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Who asked for a job, and how the same question is known when it is asked again."""
-
-    scope: str = ""
-    """The id of the API key that asked. Idempotency keys and fingerprints of two scopes never meet."""
-    key_hash: str | None = None
-    """The hash of the request's `Idempotency-Key`."""
-    fingerprint: str | None = None
-    """The hash of the validated request."""
-    caller: Caller = Caller.ANSWERED
-
-
-#: A job that nobody will ask for twice: from the Python API, say.
-NOBODY = Origin()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Existing:
-    """The job that was made with an idempotency key before, and the fingerprint of that request."""
-
-    job_id: str
-    fingerprint: str | None
 
 
 #: The unfinished jobs by phase: how many, and the date of acceptance of the oldest. None is for the damaged ones.
@@ -276,14 +240,26 @@ class JobStore(KeyStore, Protocol):
         """Note that the caller left without a complete answer. Changes nothing unless one was waiting."""
         ...
 
+    async def promised(self, job_id: str) -> None:
+        """Note that a caller was given the job's id instead of the image. From now on `is_promised`.
+
+        A retry may join the job as before: perhaps that answer is the one that was lost.
+        """
+        ...
+
+    async def is_promised(self, job_id: str) -> bool:
+        """Return whether somebody was answered with the job's id, when it was made or later."""
+        ...
+
     async def join_retry(
         self, *, scope: str, fingerprint: str, count: int, since: float
     ) -> str | None:
         """Return the job that retry number `count` of a request belongs to, whose caller then waits for it again.
 
         Asked are the scope's jobs with this fingerprint, created at or after `since`, that no retry of this number
-        has joined: those whose caller has left, and those whose caller waits though the job is unfinished or its
-        owner is gone. Departed ones come first, then the oldest. No job is given to two retries of one number.
+        has joined: those whose caller has left, and those whose caller waits, or has waited for the id, though the
+        job is unfinished or its owner is gone. Departed ones come first, then the oldest. No job is given to two
+        retries of one number.
         """
         ...
 

@@ -25,9 +25,9 @@ from taxiway.jobs import (
     Policy,
     new_job_id,
 )
-from taxiway.journal import NOBODY
+from taxiway.origins import NOBODY, Existing, Origin
 from taxiway.positions import Positions
-from taxiway.protocols import Existing, JobStore, Origin
+from taxiway.protocols import JobStore
 from taxiway.purses import Purses
 from taxiway.routing.fleet import Fleet
 from taxiway.routing.plans import admit, at_most

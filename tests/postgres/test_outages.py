@@ -23,7 +23,8 @@ from taxiway.errors import StoreError
 from taxiway.facts import Submitted, Submitting
 from taxiway.jobs import Job
 from taxiway.ledger import Grouping
-from taxiway.protocols import Caller, JobQuery, Origin
+from taxiway.origins import Caller, Origin
+from taxiway.protocols import JobQuery
 from taxiway.store import Store
 from taxiway.transitions import advance
 
@@ -55,6 +56,8 @@ class TestOutages:
             store.cancel_requests,
             lambda: store.known("k", scope=""),
             lambda: store.departed(job.id),
+            lambda: store.promised(job.id),
+            lambda: store.is_promised(job.id),
             lambda: store.join_retry(scope="", fingerprint="f", count=1, since=0.0),
             lambda: store.usage([Grouping.DAY]),
             store.ping,

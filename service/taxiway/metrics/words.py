@@ -105,7 +105,8 @@ STORE_OPERATION = Label(
     words=(
         *("create", "record", "commit", "get", "newer", "list", "unfinished", "ping"),
         *("claim", "renew", "release", "request_cancel", "cancel_requests"),
-        *("known", "departed", "join_retry", "usage", "forget", "backlog"),
+        *("known", "departed", "promised", "is_promised", "join_retry"),
+        *("usage", "forget", "backlog"),
         *("take", "settle", "give_back", "of_job", "redeliver", "pending"),
     ),
 )

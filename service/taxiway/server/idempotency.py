@@ -13,7 +13,7 @@ from multidict import MultiMapping
 
 from taxiway.errors import BadRequestError
 from taxiway.jobs import GenerationRequest
-from taxiway.protocols import Caller, Origin
+from taxiway.origins import Caller, Origin
 
 _NAME = "Idempotency-Key"
 _KEY = re.compile(r"[ -~]{1,255}")

@@ -5,8 +5,6 @@ respond-async` answers at once with the job, `Prefer: wait=N` waits a while firs
 stored before anybody waits, and goes on whoever leaves.
 """
 
-from dataclasses import replace
-
 from aiohttp import web
 
 from taxiway.errors import InternalServerError, NotReadyError
@@ -42,7 +40,7 @@ from taxiway.server.middleware import CLIENT_LEFT
 from taxiway.server.pictures import opener
 from taxiway.server.policies import policy_of
 from taxiway.server.preferences import Preferences, read_preferences, read_timeout
-from taxiway.server.waiting import Outcome, wait_for_end
+from taxiway.server.waiting import Outcome, promise, wait_for_end
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
@@ -70,6 +68,8 @@ async def answer(
                 operation=operation,
             )
         if not preferences.waits:
+            if request.get(REPLAYED):
+                await promise(request, job)
             return _accepted(request, job, applied="respond-async")
         return await _wait(request, job, asked, preferences)
 
@@ -97,9 +97,6 @@ async def _submit(request: web.Request, asked: Asked, *, waits: bool) -> Job:
     timeout_s = asked.delivery.timeout_s
     trace = request[TRACE]
     policy = policy_of(request, asked)
-    if not waits:
-        # Who gets the job's id cannot hang up, so nobody who joins the job later may end it by doing so.
-        policy = replace(policy, on_disconnect="continue")
     submission = await request.app[RUNNER].submit(
         await _kept(request, asked),
         timeout_s=read_timeout(request.headers) if timeout_s is None else timeout_s,

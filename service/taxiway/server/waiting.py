@@ -32,6 +32,9 @@ _OUTCOMES: Mapping[CloseReason | None, Outcome] = {
     CloseReason.DRAINING: Outcome.DRAINING,
 }
 
+#: Why a handler ends whose client gets no answer.
+_DEPARTURES = (CloseReason.CLIENT_GONE, CloseReason.SLOW_CONSUMER)
+
 
 class _Waiter(Caller):
     """A caller whom nothing but the end of a job concerns."""
@@ -69,20 +72,49 @@ async def wait_for_end(
             if caller.gone:
                 await note_departure(request, topic.job)
             return topic.job, Outcome.ENDED
+        if caller.gone:  # since the sweep has looked, perhaps
+            caller.leaving = CloseReason.CLIENT_GONE
         await see_off(request, caller, topic)
+        if limit_s is not None and caller.leaving not in _DEPARTURES:
+            # While this one still counts among those who wait: in between nobody would hold the job.
+            await promise(request, topic.job)
         return topic.job, _OUTCOMES[caller.leaving]
 
 
 async def see_off(request: web.Request, caller: Caller, topic: Topic) -> None:
-    """Note that a caller has left, and stop the job where that is wanted and nobody else waits for it."""
-    if caller.leaving not in (CloseReason.CLIENT_GONE, CloseReason.SLOW_CONSUMER):
+    """Note that a caller has left, and stop the job where that is wanted and nobody else expects it.
+
+    Those who wait are known for this process alone; who was given the job's id, the job's row says to all.
+    """
+    if caller.leaving not in _DEPARTURES:
         return
     await note_departure(request, topic.job)
     wanted = topic.job.policy.on_disconnect or request.app[RUNNER].settings.on_disconnect
-    if topic.job.final or wanted != "cancel":
+    if wanted != "cancel" or _expected(topic) or await _promised(request, topic.job):
         return
-    if not any(_waits(other) for other in topic.followers):
+    if not _expected(topic):  # by somebody who has come meanwhile
         await request.app[RUNNER].cancel(topic.job.id)
+
+
+async def promise(request: web.Request, job: Job) -> None:
+    """Remember that a caller is about to be given the job's id for an answer: no hang-up cancels it from now on.
+
+    A store that fails does not keep the answer back: the job is there, and hardly anybody hangs up on it.
+    """
+    if job.final:
+        return
+    try:
+        await request.app[STORE].promised(job.id)
+    except StoreError as error:
+        request.app[LOGS].note("store.failed", job_id=job.id, error=str(error))
+
+
+async def _promised(request: web.Request, job: Job) -> bool:
+    try:
+        return await request.app[STORE].is_promised(job.id)
+    except StoreError as error:
+        request.app[LOGS].note("store.failed", job_id=job.id, error=str(error))
+        return True  # rather an image too many than a promise broken
 
 
 async def note_departure(request: web.Request, job: Job) -> None:
@@ -93,5 +125,10 @@ async def note_departure(request: web.Request, job: Job) -> None:
         request.app[LOGS].note("store.failed", job_id=job.id, error=str(error))
 
 
+def _expected(topic: Topic) -> bool:
+    """Whether the job has ended, or somebody who has not left waits for it, or for an answer without it."""
+    return topic.job.final or any(_waits(other) for other in topic.followers)
+
+
 def _waits(follower: object) -> bool:
-    return isinstance(follower, Caller) and follower.patient and follower.leaving is None
+    return isinstance(follower, Caller) and follower.patient and follower.leaving not in _DEPARTURES

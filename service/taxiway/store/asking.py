@@ -2,12 +2,20 @@
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, or_, select, update
 
-from taxiway.protocols import Caller
+from taxiway.origins import Caller
 from taxiway.store.tables import idempotency, jobs
 
 #: Find what a key has made.
 KNOWN = select(idempotency.c.job_id, idempotency.c.fingerprint).where(
     idempotency.c.scope == bindparam("scope"), idempotency.c.key_hash == bindparam("key_hash")
+)
+
+#: Find who asked for a job.
+CALLER = select(jobs.c.caller).where(jobs.c.id == bindparam("job"))
+
+#: A retry waits; but what somebody was promised before stays promised.
+_JOINED = case(
+    (jobs.c.caller == Caller.PROMISED.value, Caller.PROMISED.value), else_=Caller.WAITING.value
 )
 
 
@@ -27,7 +35,7 @@ def join_retry(
     join = (
         update(jobs)
         .where(jobs.c.id == wanted.limit(1).with_for_update(of=jobs).scalar_subquery())
-        .values(joined_retry=count, caller=Caller.WAITING.value)
+        .values(joined_retry=count, caller=_JOINED)
         .returning(jobs.c.id)
     )
     # The candidate may change while its owner's write is waited for, so that it is none any more: look again.
@@ -44,9 +52,8 @@ def candidates(
     left = jobs.c.caller == Caller.LEFT.value
     # A connection behind a proxy may look alive long after its caller has left. But a finished job whose owner
     # lives is being answered at this moment.
-    stranded = (jobs.c.caller == Caller.WAITING.value) & or_(
-        jobs.c.finished_at.is_(None), ~owner_alive
-    )
+    waiting = jobs.c.caller.in_((Caller.WAITING.value, Caller.PROMISED.value))
+    stranded = waiting & or_(jobs.c.finished_at.is_(None), ~owner_alive)
     return (
         select(jobs.c.id)
         .where(

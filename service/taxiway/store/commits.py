@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
 from taxiway.errors import StoreError, TaxiwayError
-from taxiway.protocols import Existing
+from taxiway.origins import Existing
 from taxiway.store.faults import not_taken
 from taxiway.store.timing import Observe, timed
 from taxiway.store.writes import Outcome, Write

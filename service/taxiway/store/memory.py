@@ -12,7 +12,8 @@ from taxiway.errors import BadRequestError, StoreError, cut
 from taxiway.events import Event, name_of
 from taxiway.jobs import Job, Phase
 from taxiway.ledger import Entry, Grouping, Usage, entries, summarised
-from taxiway.protocols import CLAIM_MAX, NOBODY, Backlog, Caller, Existing, JobQuery, Origin
+from taxiway.origins import HOLDS_ID, NOBODY, Caller, Existing, Origin
+from taxiway.protocols import CLAIM_MAX, Backlog, JobQuery
 from taxiway.signals import CancelWanted, Changed, Released, Resync, Signal
 from taxiway.store import verdicts
 from taxiway.store.connections import Connections
@@ -228,6 +229,19 @@ class MemoryStore(MemoryKeys):
             if row is not None and row.caller is Caller.WAITING:
                 row.caller = Caller.LEFT
 
+    async def promised(self, job_id: str) -> None:
+        """Note that a caller was given the job's id instead of the image."""
+        with self._call("promised"):
+            row = self._shelf.rows.get(job_id)
+            if row is not None and row.caller is not Caller.ANSWERED:
+                row.caller = Caller.PROMISED
+
+    async def is_promised(self, job_id: str) -> bool:
+        """Return whether somebody was answered with the job's id."""
+        with self._call("is_promised"):
+            row = self._shelf.rows.get(job_id)
+            return row is not None and row.caller in HOLDS_ID
+
     async def join_retry(
         self, *, scope: str, fingerprint: str, count: int, since: float
     ) -> str | None:
@@ -244,7 +258,9 @@ class MemoryStore(MemoryKeys):
             # The sort keeps the order of age.
             candidates.sort(key=lambda row: row.caller is not Caller.LEFT)
             for row in candidates[:1]:
-                row.joined_retry, row.caller = count, Caller.WAITING
+                row.joined_retry = count
+                if row.caller is not Caller.PROMISED:
+                    row.caller = Caller.WAITING
                 return row.job.id
             return None
 

@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, Connection, Row, case, or_, select, update
 
 from taxiway.errors import StoreError
 from taxiway.jobs import Job
-from taxiway.protocols import CLAIM_MAX, Caller
+from taxiway.origins import Caller
+from taxiway.protocols import CLAIM_MAX
 from taxiway.store import documents
 from taxiway.store.tables import jobs
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from taxiway.deliveries import Delivery
 from taxiway.jobs import Job
-from taxiway.protocols import Caller, Existing
+from taxiway.origins import Caller, Existing
 from taxiway.signals import Signal
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Shelf:
 
     def joinable(self, row: Row) -> bool:
         """Return whether a retry may join the job: its caller has gone, or can be taken to have."""
-        if row.caller is Caller.WAITING:
+        if row.caller in (Caller.WAITING, Caller.PROMISED):
             return not row.job.final or not self.alive(row.owner)
         return row.caller is Caller.LEFT
 

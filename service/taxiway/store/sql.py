@@ -16,7 +16,8 @@ from taxiway.errors import BadRequestError, LeaseLostError, StoreError, cut
 from taxiway.events import Event
 from taxiway.jobs import Job
 from taxiway.ledger import Grouping, Usage
-from taxiway.protocols import CLAIM_MAX, NOBODY, Backlog, Existing, JobQuery, Note, Origin, no_note
+from taxiway.origins import HOLDS_ID, NOBODY, Existing, Origin
+from taxiway.protocols import CLAIM_MAX, Backlog, JobQuery, Note, no_note
 from taxiway.signals import Signal
 from taxiway.store import asking, counting, documents, forgetting, reading, usage
 from taxiway.store.commits import GroupCommit
@@ -223,6 +224,18 @@ class SqlStore(SqlKeys):
         with timed(self._observe, "departed"):
             self._check_open()
             await self._commits.submit(Mark(job_id=job_id, sign=Sign.DEPARTED))
+
+    async def promised(self, job_id: str) -> None:
+        """Note that a caller was given the job's id instead of the image."""
+        with timed(self._observe, "promised"):
+            self._check_open()
+            await self._commits.submit(Mark(job_id=job_id, sign=Sign.PROMISED))
+
+    async def is_promised(self, job_id: str) -> bool:
+        """Return whether somebody was answered with the job's id."""
+        async with self._reading("is_promised") as connection:
+            caller = (await connection.execute(asking.CALLER, {"job": job_id})).scalar()
+        return caller in HOLDS_ID
 
     async def join_retry(
         self, *, scope: str, fingerprint: str, count: int, since: float

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from taxiway.deliveries import Endpoint
 from taxiway.errors import InternalServerError, TaxiwayError
 from taxiway.jobs import Job
-from taxiway.protocols import Existing, Origin
+from taxiway.origins import Existing, Origin
 from taxiway.store.faults import words
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Sign(StrEnum):
     """What a mark says."""
 
     DEPARTED = "departed"
+    PROMISED = "promised"
     CANCEL = "cancel"
 
 

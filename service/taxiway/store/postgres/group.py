@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
 
 from taxiway.errors import StoreError
-from taxiway.protocols import Existing
+from taxiway.origins import Existing
 from taxiway.signals import CancelWanted, Changed, Signal
 from taxiway.store import documents, verdicts
 from taxiway.store.books import COLUMNS, Books

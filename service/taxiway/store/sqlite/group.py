@@ -14,7 +14,7 @@ from sqlalchemy.sql import ClauseElement
 
 from taxiway.budgets import MINUTE_S, Recent, Standing
 from taxiway.errors import TaxiwayError
-from taxiway.protocols import Existing
+from taxiway.origins import Existing
 from taxiway.store import key_rows, verdicts
 from taxiway.store.asking import KNOWN
 from taxiway.store.books import COLUMNS, Books
