@@ -63,7 +63,7 @@ QUICK = Plan(
     starts=1,
     streams=1,
     growth=(1_000,),
-    crowd=Crowd(jobs=50, viewers=500, idle=1_000, watched=500, seconds=4.0),
+    crowd=Crowd(jobs=50, viewers=1_000, idle=1_000, watched=500, seconds=4.0),
 )
 
 
@@ -94,8 +94,8 @@ class Bench:
     async def _all_starts(self, subjects: Sequence[Subject], sandbox: Vendor, pace: Pace) -> None:
         for turn in range(1 + self._plan.starts):
             for subject in subjects:
-                if turn in subject.starts:
-                    await self._start(subject, sandbox, pace, kept=turn > 0)
+                if subject.starts(turn):
+                    await self._start(subject, sandbox, pace, turn)
 
     async def _all_waves(
         self, subjects: Sequence[Subject], sandbox: Vendor, pace: Pace, server: Database | None
@@ -117,12 +117,19 @@ class Bench:
     def _main(self, subject: Subject) -> int:
         return _LITELLM_COUNT if subject is LITELLM else self._plan.main
 
-    async def _start(self, subject: Subject, sandbox: Vendor, pace: Pace, *, kept: bool) -> None:
-        self._say(f"{subject.name}: two starts")
+    async def _start(self, subject: Subject, sandbox: Vendor, pace: Pace, turn: int) -> None:
+        times = subject.boots if turn else 1
+        self._say(f"{subject.name}: {1 + times} starts")
         found = await start(
-            subject, upstream=sandbox.url, cores=self._cores, pace=pace, folder=self._fresh()
+            subject,
+            upstream=sandbox.url,
+            cores=self._cores,
+            pace=pace,
+            folder=self._fresh(),
+            new=subject.new(turn),
+            times=times,
         )
-        if kept:
+        if turn:
             self.record.starts.setdefault(subject.name, []).append(found)
 
     async def _waves(

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.figures import middle
 from tests.bench.machine import Cores, family, memory
 from tests.bench.pace import Pace
 from tests.bench.processes import environment, running
@@ -18,11 +19,12 @@ _TIMED = "import time; began = time.perf_counter(); {}; print(time.perf_counter(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What a start came to."""
+    """What starts of one program in one folder came to."""
 
-    first_boot_s: float
-    """With nothing there yet: Taxiway makes its database first."""
+    first_boot_s: float | None
+    """With nothing there yet: Taxiway makes its database first. None where there is something already."""
     boot_s: float
+    """The median of the later ones."""
     idle_mb: float
     import_s: float | None
     """Of the package into a Python that has nothing loaded; None for the floor, which is no package."""
@@ -31,21 +33,29 @@ class Start:
 
 
 async def start(
-    subject: Subject, *, upstream: str, cores: Cores, pace: Pace, folder: Path
+    subject: Subject,
+    *,
+    upstream: str,
+    cores: Cores,
+    pace: Pace,
+    folder: Path,
+    new: bool,
+    times: int,
 ) -> Start:
-    """Start a program twice in one folder, and import its package once."""
+    """Start a program and so many `times` again, and import its package once; `new` where it has no database."""
     await asyncio.to_thread(folder.mkdir, parents=True)
     boots_s, idle_mb, spun = [], 0.0, pace.read()
-    for _ in range(2):
+    for turn in range(1 + times):
         program = subject.program(upstream=upstream, folder=folder)
         async with running(program, core=cores.tested, folder=folder) as process:
             boots_s.append(process.boot_s)
-            await asyncio.sleep(1.0)
-            idle_mb = sum(memory(pid).rss_bytes for pid in family(process.pid)) / 1e6
+            if turn == times:
+                await asyncio.sleep(1.0)
+                idle_mb = sum(memory(pid).rss_bytes for pid in family(process.pid)) / 1e6
     pace_ms = pace.since(spun)
     return Start(
-        first_boot_s=boots_s[0],
-        boot_s=boots_s[1],
+        first_boot_s=boots_s[0] if new else None,
+        boot_s=middle(boots_s[1:]),
         idle_mb=idle_mb,
         import_s=await _import_s(subject.kind),
         pace_ms=pace_ms,

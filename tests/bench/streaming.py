@@ -31,13 +31,13 @@ class Crowd:
     """How many, and for how long."""
 
     jobs: int = 100
-    viewers: int = 1_000
+    viewers: int = 2_000
     """Of those jobs, in equal shares."""
     idle: int = 2_000
     """Viewers of a job to which nothing happens."""
     watched: int = 1_000
     """Jobs with a viewer each, whose memory is measured."""
-    seconds: float = 8.0
+    seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,15 @@ class Streams:
     """What the same piece of work took while events were measured."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Used:
+    """The share of a core that a program has used, the events that viewers got in a second, and the pace."""
+
+    share: float
+    events_per_s: float
+    pace_ms: float
+
+
 async def streams(
     subject: Subject,
     vendor: Vendor,
@@ -67,9 +76,7 @@ async def streams(
 ) -> Streams:
     """Measure one program, started afresh for each of the three figures; memory only where it was not `before`."""
     async with _started(subject, vendor, cores, folder / "events") as program:
-        spun = pace.read()
-        event_us, per_s = await _event_us(program, vendor, subject.model, crowd)
-        pace_ms = pace.since(spun)
+        event_us, per_s, pace_ms = await _event_us(program, vendor, subject.model, crowd, pace)
     if before is not None:
         return replace(before, event_us=event_us, events_per_s=per_s, pace_ms=pace_ms)
     async with _started(subject, vendor, cores, folder / "idle") as program:
@@ -108,19 +115,25 @@ async def _idle_kib(program: Running, vendor: Vendor, model: str, crowd: Crowd) 
 
 
 async def _event_us(
-    program: Running, vendor: Vendor, model: str, crowd: Crowd
-) -> tuple[float, float]:
+    program: Running, vendor: Vendor, model: str, crowd: Crowd, pace: Pace
+) -> tuple[float, float, float]:
+    """Return the CPU of an event for one viewer, such events in a second, and the pace it was measured at."""
     await vendor.reset(queue_s=0, duration_s=120, progress_tick_s=0)
     job_ids = await _accepted(program.port, crowd.jobs, model=model)
     await _warmed(program.port, job_ids[0])
-    alone, _ = await _used(program.pid, [], crowd.seconds / 2)
+    before = await _used(program.pid, [], crowd.seconds / 2, pace)
     viewers = await _watching(
         program.port, list(itertools.islice(itertools.cycle(job_ids), crowd.viewers))
     )
     await asyncio.sleep(_SETTLE_S)
-    watched, events_per_s = await _used(program.pid, viewers, crowd.seconds)
+    watched = await _used(program.pid, viewers, crowd.seconds, pace)
     _leave(viewers)
-    return (watched - alone) / events_per_s * 1e6, events_per_s
+    await asyncio.sleep(_SETTLE_S)
+    after = await _used(program.pid, [], crowd.seconds / 2, pace)
+    # What the jobs cost by themselves, on both sides and at the pace between: the machine may change meanwhile.
+    alone = (before.share / before.pace_ms + after.share / after.pace_ms) / 2 * watched.pace_ms
+    event_us = (watched.share - alone) / watched.events_per_s * 1e6
+    return event_us, watched.events_per_s, watched.pace_ms
 
 
 async def _job_kib(program: Running, vendor: Vendor, model: str, crowd: Crowd) -> float:
@@ -136,14 +149,17 @@ async def _job_kib(program: Running, vendor: Vendor, model: str, crowd: Crowd) -
     return grown / crowd.watched / _KIB
 
 
-async def _used(pid: int, viewers: Sequence[Viewer], seconds: float) -> tuple[float, float]:
-    """Return the share of a core that a program uses, and the events that its viewers get, in a second."""
+async def _used(pid: int, viewers: Sequence[Viewer], seconds: float, pace: Pace) -> _Used:
     loop = asyncio.get_running_loop()
     began_s, used_s, seen = loop.time(), cpu_s(pid), sum(each.events for each in viewers)
+    spun = pace.read()
     await asyncio.sleep(seconds)
     spent_s = loop.time() - began_s
-    seen = sum(each.events for each in viewers) - seen
-    return (cpu_s(pid) - used_s) / spent_s, seen / spent_s
+    return _Used(
+        share=(cpu_s(pid) - used_s) / spent_s,
+        events_per_s=(sum(each.events for each in viewers) - seen) / spent_s,
+        pace_ms=pace.since(spun),
+    )
 
 
 async def _accepted(port: int, count: int, *, model: str) -> list[str]:

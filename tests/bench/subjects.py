@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,14 +47,20 @@ class Subject:
         return self.kind != "litellm"
 
     @property
-    def starts(self) -> Container[int]:
-        """In which turns its start is measured. The first, 0, only fills the disk's cache.
+    def boots(self) -> int:
+        """How often it is started in each turn, beside the first time: LiteLLM's takes ten seconds."""
+        return 5 if self.repeats else 2
 
-        A database that the bench makes once is new once.
+    def starts(self, turn: int) -> bool:
+        """Return whether its start is measured in a turn. The first, 0, only fills the disk's cache.
+
+        A database that the bench makes once is new once, so that it is not wasted on turn 0.
         """
-        if self.database is not None:
-            return (1,)
-        return range(1_000) if self.repeats else (0, 1)
+        return turn > 0 if self.database is not None else self.repeats or turn <= 1
+
+    def new(self, turn: int) -> bool:
+        """Return whether it finds nothing in a turn, and makes its database. LiteLLM makes none."""
+        return self.repeats and (self.database is None or turn == 1)
 
     @property
     def grows(self) -> bool:

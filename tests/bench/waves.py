@@ -33,6 +33,9 @@ _PATIENCE_S = 45.0
 #: Polls alone are measured between the last submission and the first end, if there is time enough.
 _SETTLE_S, _WINDOW_MIN_S = 1.0, 3.0
 
+#: Of fewer polls than this, what the program does besides would be told as theirs: LiteLLM's six make some thirty.
+_POLLS_MIN = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
@@ -163,7 +166,7 @@ async def _answered(port: int, *, model: str, count: int, ramp_s: float) -> Sequ
 
 
 async def _poll_us(subject: Running, vendor: Vendor, *, ramp_s: float) -> float | None:
-    """Return the CPU of a poll, in microseconds, measured while there is nothing but polls; None without time."""
+    """Return the CPU of a poll, in microseconds, measured while there is nothing but polls; None for too few."""
     from_s, to_s = ramp_s + _SETTLE_S, TASK_S - _SETTLE_S
     if to_s - from_s < _WINDOW_MIN_S:
         return None
@@ -171,7 +174,7 @@ async def _poll_us(subject: Running, vendor: Vendor, *, ramp_s: float) -> float 
     cpu_before_s, before = cpu_s(subject.pid), await vendor.polls()
     await asyncio.sleep(to_s - from_s)
     used_s, polls = cpu_s(subject.pid) - cpu_before_s, await vendor.polls() - before
-    return used_s / polls * 1e6 if polls else None
+    return used_s / polls * 1e6 if polls >= _POLLS_MIN else None
 
 
 def _lags_s(callers: Sequence[Caller], made: Sequence[Made], *, offset_s: float) -> list[float]:
