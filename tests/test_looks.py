@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from taxiway.providers import open_session
+from taxiway.providers.lines import ANSWER_MAX_BYTES
 from taxiway.providers.looks import Looks
 
 pytestmark = pytest.mark.looptime(False)
@@ -65,11 +66,11 @@ async def test_a_look_says_what_it_must_and_no_more() -> None:
     """The path is put behind that of the address, and the headers are those of every other call."""
     heard: list[bytes] = []
     async with looking(answering(answer(b"{}"), heard=heard), path="/runway") as looks:
-        status, _, body = await looks.get("/v1/tasks/a%2Fb")
+        reply = await looks.get("/v1/tasks/a%2Fb")
         [request] = heard
         line, *headers = request.decode().strip().split("\r\n")
 
-    assert (status, body) == (200, b"{}")
+    assert (reply.status, reply.body) == (200, b"{}")
     assert line == "GET /runway/v1/tasks/a%2Fb HTTP/1.1"
     assert {name.partition(":")[0] for name in headers} == {
         *("Host", "Authorization", "Accept", "Accept-Encoding", "User-Agent"),
@@ -88,7 +89,8 @@ async def test_looks_share_a_connection() -> None:
         await host(reader, writer)
 
     async with looking(counting) as looks:
-        found = [(await looks.get("/"))[::2] for _ in range(3)]
+        replies = [await looks.get("/") for _ in range(3)]
+        found = [(reply.status, reply.body) for reply in replies]
 
     assert (connections, found) == (1, [(200, b"1"), (404, b"2"), (200, b"3")])
 
@@ -96,13 +98,13 @@ async def test_looks_share_a_connection() -> None:
 async def test_a_connection_that_was_closed_meanwhile_is_not_noticed() -> None:
     """Whoever keeps a connection is hung up on at times, without an answer: the look is made once more."""
     async with looking(answering(answer(b"1"), answer(b"2"), each=1)) as looks:
-        bodies = [(await looks.get("/"))[2] for _ in range(2)]
+        bodies = [(await looks.get("/")).body for _ in range(2)]
 
     assert bodies == [b"1", b"2"]
 
 
 async def test_an_answer_may_come_in_pieces_compressed_and_announced() -> None:
-    """What proxies make of an answer is aiohttp's to read: chunks, gzip and interim answers."""
+    """What proxies make of an answer is read all the same: chunks, gzip and interim answers."""
     packed = gzip.compress(b'{"status": "RUNNING"}')
     chunks = (
         b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in (packed[:9], packed[9:])) + b"0\r\n\r\n"
@@ -110,14 +112,60 @@ async def test_an_answer_may_come_in_pieces_compressed_and_announced() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"
     async with looking(answering(early + head + chunks, answer(b"2"))) as looks:
-        bodies = [(await looks.get("/"))[2] for _ in range(2)]
+        bodies = [(await looks.get("/")).body for _ in range(2)]
 
     assert bodies == [b'{"status": "RUNNING"}', b"2"]
+
+
+async def test_an_answer_may_end_with_its_connection() -> None:
+    """Without a length, the end of the connection is the end of the answer; the next look makes another one."""
+    endless = b"HTTP/1.1 200 OK\r\nRetry-After: 3\r\n\r\n{}"
+    async with looking(answering(endless, answer(b"2"), each=1)) as looks:
+        replies = [await looks.get("/") for _ in range(2)]
+
+    assert [reply.body for reply in replies] == [b"{}", b"2"]
+    assert replies[0].headers["retry-after"] == "3"
+
+
+@pytest.mark.parametrize("early", [answer(b"another's"), b"HTTP/1.1 2"])
+async def test_what_nobody_asked_for_is_nobodys_answer(early: bytes) -> None:
+    """What comes behind an answer spoils its connection: it must not be told as what the next look has found."""
+    async with looking(answering(answer(b"1") + early, answer(b"2"))) as looks:
+        first = await looks.get("/")
+        await asyncio.sleep(0.05)
+        second = await looks.get("/")
+
+    assert (first.body, second.body) == (b"1", b"2")
+
+
+async def test_what_comes_while_nobody_asks_is_nobodys_answer() -> None:
+    """A host that speaks unasked is not listened to: the next look goes down another connection."""
+
+    async def chatty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(b"asked"))
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(answer(b"unasked"))
+        await reader.read()
+
+    async with looking(chatty) as looks:
+        first = await looks.get("/")
+        await asyncio.sleep(0.2)
+        second = await looks.get("/")
+
+    assert (first.body, second.body) == (b"asked", b"asked")
 
 
 @pytest.mark.parametrize(
     ("said", "error"),
     [
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * ANSWER_MAX_BYTES, aiohttp.ClientPayloadError),
+        (answer(b"no gzip", headers=["Content-Encoding: gzip"]), aiohttp.ClientPayloadError),
+        (
+            answer(gzip.compress(b"whole")[:-2], headers=["Content-Encoding: gzip"]),
+            aiohttp.ClientPayloadError,
+        ),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", aiohttp.ClientPayloadError),
         (answer(b"whole")[:-2], aiohttp.ClientPayloadError),
         (b"", aiohttp.ServerDisconnectedError),

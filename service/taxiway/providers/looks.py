@@ -1,8 +1,8 @@
 """Looks: GETs without a body, again and again to one host, at a third of what aiohttp's `request` takes for one.
 
 A generation is one submission and half a dozen looks at its task, so looks are most of what the service does.
-Connections, TLS, the limit per host and the parser are aiohttp's; what is left out is what a look does not need:
-building the request anew each time, redirects, cookies, proxies, and the pieces of a large answer.
+Connections, TLS and the limit per host are aiohttp's; what is left out is what a look does not need: building the
+request anew each time, redirects, cookies, proxies, and the pieces of a large answer.
 
 Two things are done for many looks at once. A connection goes from one to the next without going back to the pool
 in between. And one sweep ends those that take too long: a timer for each costs a twentieth of a look.
@@ -15,11 +15,9 @@ from typing import Any
 from weakref import WeakSet
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-from aiohttp.http import HttpProcessingError
-from multidict import CIMultiDictProxy
 from yarl import URL
+
+from taxiway.providers.lines import Line, Reply
 
 #: Connections kept from look to look, at most: an eighth of what a host may have, so that submissions find some.
 KEPT_MAX = 32
@@ -29,31 +27,6 @@ KEPT_S = 3.0
 
 #: How often looks are looked over: the most by which one takes too long.
 SWEEP_PERIOD_S = 1.0
-
-
-class _Line:
-    """A connection, and the look that it is used by."""
-
-    __slots__ = ("connection", "late", "protocol", "until_s")
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.protocol = connection.protocol
-        self.until_s = 0.0
-        """When its look has taken too long; while there is none, when it was kept for long enough."""
-        self.late = False
-        """Whether its look was ended for having taken too long."""
-
-    def abort(self) -> None:
-        """End the look that waits, wherever it is in its answer. The look itself closes the connection."""
-        if self.protocol is not None and self.protocol.transport is not None:
-            self.protocol.transport.abort()
-
-    @property
-    def sound(self) -> bool:
-        """Whether another look may go down it."""
-        protocol = self.protocol
-        return protocol is not None and protocol.is_connected() and not protocol.should_close
 
 
 class Connector(aiohttp.TCPConnector):
@@ -93,12 +66,12 @@ class Looks:
         if isinstance(session.connector, Connector):
             session.connector.lent.add(self)
             self._kept_max = KEPT_MAX
-        self._kept: list[_Line] = []
-        self._used: set[_Line] = set()
+        self._kept: list[Line] = []
+        self._used: set[Line] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def get(self, path: str) -> tuple[int, CIMultiDictProxy[str], bytes]:
-        """Return the status, headers and body at a path, which is quoted already.
+    async def get(self, path: str) -> Reply:
+        """Return what the host answers at a path, which is quoted already.
 
         A kept connection that its other end had closed is nobody's fault, and is tried once more. Raises
         `aiohttp.ClientError`, `OSError` and `TimeoutError`.
@@ -111,7 +84,7 @@ class Looks:
                 raise
             return await self._get(path, until_s)
 
-    async def _get(self, path: str, until_s: float) -> tuple[int, CIMultiDictProxy[str], bytes]:
+    async def _get(self, path: str, until_s: float) -> Reply:
         line = self._next() or await self._connected()
         question = b"GET %b%b HTTP/1.1\r\n%b" % (self._prefix, path.encode("ascii"), self._head)
         line.until_s = until_s
@@ -119,46 +92,49 @@ class Looks:
         if self._sweep is None:
             self._sweep_soon()
         try:
-            answer = await _exchange(line.protocol, question)
+            reply = await line.ask(question)
         except BaseException as error:
-            line.connection.close()
+            line.close()
             if line.late:
                 raise TimeoutError("The answer took too long.") from error
-            if isinstance(error, HttpProcessingError):
-                raise aiohttp.ClientPayloadError(error.message) from error
             raise
         finally:
             self._used.discard(line)
         self._keep(line)
-        return answer
+        return reply
 
-    def _next(self) -> _Line | None:
+    def _next(self) -> Line | None:
         """Return the connection that was kept last, which is the likeliest to be sound still."""
         while self._kept:
             line = self._kept.pop()
             if line.sound:
                 return line
-            line.connection.release()
+            line.release()
         return None
 
-    async def _connected(self) -> _Line:
+    async def _connected(self) -> Line:
         connector = self.session.connector
         if connector is None:
             raise aiohttp.ClientConnectionError("The session is closed.")
         async with asyncio.timeout(self._limit.connect):
-            return _Line(await connector.connect(self._request, traces=[], timeout=self._limit))
+            connection = await connector.connect(self._request, traces=[], timeout=self._limit)
+        try:
+            return Line(connection)
+        except BaseException:
+            connection.close()
+            raise
 
     def give_back(self) -> None:
         """Let go of the connections that are kept."""
         while self._kept:
-            self._kept.pop().connection.release()
+            self._kept.pop().release()
 
-    def _keep(self, line: _Line) -> None:
+    def _keep(self, line: Line) -> None:
         if line.sound and len(self._kept) < self._kept_max:
             line.until_s = _now_s() + KEPT_S
             self._kept.append(line)
         else:
-            line.connection.release()
+            line.release()
 
     def _sweep_soon(self) -> None:
         period_s = min(SWEEP_PERIOD_S, self._limit_s / 10)
@@ -172,7 +148,7 @@ class Looks:
                 line.late = True
                 line.abort()
         while self._kept and (now_s >= self._kept[0].until_s or not self._kept[0].sound):
-            self._kept.pop(0).connection.release()
+            self._kept.pop(0).release()
         if self._used or self._kept:
             self._sweep_soon()
 
@@ -182,7 +158,8 @@ class Looks:
         return aiohttp.ClientRequest(
             "GET",
             self.base,
-            headers=self._headers,
+            # A task's document is shorter than what unpacking it would cost.
+            headers={**self._headers, "Accept-Encoding": "identity"},
             loop=asyncio.get_running_loop(),
             session=self.session,
             ssl=self._verify_tls,
@@ -198,19 +175,6 @@ class Looks:
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("A header of the deployment spans lines.")
         return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
-
-
-async def _exchange(
-    protocol: ResponseHandler | None, question: bytes
-) -> tuple[int, CIMultiDictProxy[str], bytes]:
-    if protocol is None or protocol.transport is None:
-        raise aiohttp.ServerDisconnectedError
-    protocol.set_response_params(read_until_eof=True)
-    protocol.transport.write(question)
-    message, payload = await protocol.read()
-    while 100 <= message.code < 200 and message.code != 101:  # an interim answer
-        message, payload = await protocol.read()
-    return message.code, message.headers, await payload.read()
 
 
 def _now_s() -> float:

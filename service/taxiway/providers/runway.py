@@ -30,6 +30,7 @@ from taxiway.facts import Delivered, Failed, Output, Report, Seen, Submitted
 from taxiway.jobs import Attempt, GenerationRequest, Job, JobError, Phase, Plan
 from taxiway.protocols import Download, Instruments, ModelCard, Note
 from taxiway.providers.downloads import download
+from taxiway.providers.lines import Reply
 from taxiway.providers.looks import Looks
 from taxiway.providers.pauses import retry_after_s
 from taxiway.providers.runway_failures import failed, refused
@@ -72,7 +73,8 @@ _PHASES: Mapping[str, tuple[Phase, str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     status: int
-    headers: Mapping[str, str]
+    source: Reply | aiohttp.ClientResponse
+    """Where its headers are, should they be wanted."""
     body: Any
     """The parsed JSON, or None where it is none."""
 
@@ -214,7 +216,7 @@ class Runway:
             ) as response:
                 raw = await response.read()
                 code = str(response.status)
-                return _Answer(status=response.status, headers=response.headers, body=_json(raw))
+                return _Answer(status=response.status, source=response, body=_json(raw))
         finally:
             self._instruments.upstream(operation, code, loop.time() - started_s)
 
@@ -222,9 +224,9 @@ class Runway:
         loop = asyncio.get_running_loop()
         started_s, code = loop.time(), "error"
         try:
-            status, headers, raw = await self._looks.get(_task_path(attempt))
-            code = str(status)
-            return _Answer(status=status, headers=headers, body=_json(raw))
+            reply = await self._looks.get(_task_path(attempt))
+            code = str(reply.status)
+            return _Answer(status=reply.status, source=reply, body=_json(reply.body))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unanswered(error) from error
         finally:
@@ -368,7 +370,7 @@ def _credits(cost: object) -> int | None:
 
 
 def _wait_s(answer: _Answer) -> float | None:
-    return retry_after_s(answer.headers, most_s=RETRY_AFTER_MAX_S)
+    return retry_after_s(answer.source.headers, most_s=RETRY_AFTER_MAX_S)
 
 
 _EMPTY = JobError(
