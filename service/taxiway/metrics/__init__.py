@@ -5,7 +5,9 @@ credit stands in the job.
 """
 
 import platform
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 
 from prometheus_client import (
@@ -68,7 +70,8 @@ class Metrics:
         self._jobs = JobMetrics(families, canonical=self._canonical)
         self._http_requests = families.counters("http_requests_total")
         self._http_durations = families.histograms("http_request_duration_seconds")
-        self._http_in_progress = families.gauge("http_requests_in_progress")
+        self._http_under_way = 0
+        families.gauge("http_requests_in_progress").set_function(lambda: self._http_under_way)
         self._rejections = families.counters("http_rejections_total")
         self._deduplicated = families.counter("jobs_deduplicated_total")
         self._recoveries = families.counters("job_recoveries_total")
@@ -80,6 +83,7 @@ class Metrics:
         self._upstream_retries = families.counters("upstream_retries_total")
         self._throttles = families.counters("upstream_throttles_total")
         self._last_success = families.gauges("upstream_last_success_timestamp_seconds")
+        self._succeeded_at: dict[str, float] = {}
         self._slots = families.gauges("upstream_slots")
         self._daily_remaining = families.gauges("upstream_daily_generations_remaining")
         self._balance = families.gauges("upstream_credits_balance")
@@ -169,11 +173,11 @@ class Metrics:
 
     def http_started(self) -> None:
         """Count a request as being answered, until `http_ended`."""
-        self._http_in_progress.inc()
+        self._http_under_way += 1
 
     def http_ended(self) -> None:
         """End what `http_started` began."""
-        self._http_in_progress.dec()
+        self._http_under_way -= 1
 
     def rejected(self, reason: str) -> None:
         """Count a request refused before it did anything: see `words.REJECTION`."""
@@ -185,8 +189,11 @@ class Metrics:
         """Count one call to a provider; `code` is the HTTP status, or `error` without an answer."""
         self._upstream.of(operation, code).observe(duration_s)
         if code in words.GOOD:
+            if operation not in self._succeeded_at:
+                shown = partial(self._succeeded_at.__getitem__, operation)
+                self._last_success.of(operation).set_function(shown)
             # The machine's own date: it is compared with that of the Prometheus server.
-            self._last_success.of(operation).set_to_current_time()
+            self._succeeded_at[operation] = time.time()  # noqa: TID251
         elif code == "429":
             self._throttles.of("http_429").inc()
 

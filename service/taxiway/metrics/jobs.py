@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from taxiway import outcomes
 from taxiway.artifacts import spooled
@@ -35,17 +36,24 @@ class JobMetrics:
         self._finished = families.counters("jobs_finished_total")
         self._durations = families.histograms("job_duration_seconds")
         self._phases = families.histograms("job_phase_duration_seconds")
-        self._in_progress = families.gauges("jobs_in_progress")
         self._unknown = families.counter("job_submissions_unknown_total")
         self._kept = families.counters("images_stored_total")
         self._polls = families.histogram("polls_per_job")
         self._cost = families.counters("cost_usd_total")
         self._wasted = families.counters("cost_wasted_usd_total")
         self._credits = families.counters("upstream_credits_spent_total")
-        self._reserved = families.gauge("cost_reserved_usd")
         self._tasks = families.gauges("upstream_slots_in_use")
         self._shares: dict[str, Share] = {}
+        # Plain numbers, read when somebody scrapes: a job goes through the gauges five times.
         self._reserved_microusd = 0
+        families.gauge("cost_reserved_usd").set_function(
+            lambda: self._reserved_microusd / 1_000_000
+        )
+        self._by_phase = dict.fromkeys(Phase, 0)
+        in_progress = families.gauges("jobs_in_progress")
+        for phase in Phase:
+            in_progress.of(phase).set_function(partial(self._by_phase.__getitem__, phase))
+        self._by_model: dict[str, int] = {}
 
     def observe(self, event: Event) -> None:
         """Count what an event tells."""
@@ -87,12 +95,14 @@ class JobMetrics:
             self._add(share, -1)
 
     def _add(self, share: Share, sign: int) -> None:
-        self._in_progress.of(share.phase).inc(sign)
+        self._by_phase[share.phase] += sign
+        self._reserved_microusd += sign * share.microusd
         if share.tasks:
-            self._tasks.of(share.model).inc(sign * share.tasks)
-        if share.microusd:
-            self._reserved_microusd += sign * share.microusd
-            self._reserved.set(self._reserved_microusd / 1_000_000)
+            if share.model not in self._by_model:
+                self._by_model[share.model] = 0
+                tasks = partial(self._by_model.__getitem__, share.model)
+                self._tasks.of(share.model).set_function(tasks)
+            self._by_model[share.model] += sign * share.tasks
 
     def model(self, job: Job) -> str:
         """Return the one name that a job's model is counted under."""
