@@ -12,6 +12,7 @@ import asyncio
 from taxiway.facts import Stopped, Stored
 from taxiway.jobs import Job, JobError, JobStatus, Phase
 from taxiway.making import lose_orphans, make, together
+from taxiway.routing.plans import Plans
 from taxiway.stopping import stop_tasks
 from taxiway.work import Work, Workshop
 
@@ -19,14 +20,15 @@ from taxiway.work import Work, Workshop
 class Generation:
     """The life of one job. Owned by the runner, which keeps the task that `run` is running in."""
 
-    def __init__(self, job_id: str, workshop: Workshop) -> None:
+    def __init__(self, job_id: str, workshop: Workshop, *, plans: Plans | None = None) -> None:
+        """`plans` is what is known already of what the job's request comes to."""
         self.job_id = job_id
         self.cancelled = False
         """Set before the task is cancelled because somebody wants the job to stop; it stops its tasks then."""
         self.lost = False
         """Set when another process owns the job."""
         self._shop = workshop
-        self._work = Work(job_id, workshop)
+        self._work = Work(job_id, workshop, plans=plans)
 
     @property
     def job(self) -> Job:

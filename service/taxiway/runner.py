@@ -30,7 +30,7 @@ from taxiway.positions import Positions
 from taxiway.protocols import JobStore
 from taxiway.purses import Purses
 from taxiway.routing.fleet import Fleet
-from taxiway.routing.plans import admit, at_most
+from taxiway.routing.plans import Plans, admit, at_most
 from taxiway.routing.stations import Station
 from taxiway.settings import Settings
 from taxiway.transitions import accept
@@ -97,23 +97,25 @@ class Runner:
 
         Raises `NotFoundError` for an unknown model and `BadRequestError` naming the field at fault.
         """
-        policy = policy or Policy()
-        stations = self._fleet.group(request.model)
+        return self._admitted(Plans(request), policy or Policy())
+
+    def _admitted(self, plans: Plans, policy: Policy) -> Plan:
+        stations = self._fleet.group(plans.request.model)
         for name in policy.fallbacks:
             if not self._fleet.serving(name):
                 raise BadRequestError(
                     f"`fallbacks` names {name[:80]!r}, which does not exist; GET /v1/models lists what there is.",
                     param="fallbacks",
                 )
-        return admit(stations, request, tags=policy.tags, routing=self._fleet.routing)
+        return admit(plans, stations, tags=policy.tags, routing=self._fleet.routing)
 
-    def _at_most(self, plan: Plan, request: GenerationRequest, policy: Policy | None) -> Plan:
+    def _at_most(self, plan: Plan, plans: Plans, policy: Policy) -> Plan:
         """Return a plan with what it comes to at the dearest deployment that may make it."""
         return at_most(
             plan,
-            request,
-            stations=self._fleet.group(request.model),
-            tags=(policy or Policy()).tags,
+            plans,
+            stations=self._fleet.group(plans.request.model),
+            tags=policy.tags,
             routing=self._fleet.routing,
         )
 
@@ -138,13 +140,14 @@ class Runner:
         `RateLimitError` (`queue_full`), and `NotReadyError` (`draining`, `store_unavailable`): in each case
         nothing was bought.
         """
-        plan = self.plan(request, policy=policy)
+        plans = Plans(request)
+        plan = self._admitted(plans, policy or Policy())
         earlier = await self._earlier(origin, retry_count)
         if earlier is not None:
             return Submission(job=earlier, replayed=True)
         self._refuse_if_unable()
         if origin.scope:
-            plan = self._at_most(plan, request, policy)
+            plan = self._at_most(plan, plans, policy or Policy())
         now = self._workshop.clock.now()
         stations = self._fleet.group(request.model)
         longest_s = max(_timeout_s(s, self.settings, streamed=streamed) for s in stations)
@@ -158,7 +161,7 @@ class Runner:
             scope=origin.scope,
             **(context or {}),
         )
-        accepted = await self._paid_for(job, origin)
+        accepted = await self._paid_for(job, plans, origin)
         if isinstance(accepted, Existing):
             return Submission(job=await self._joined(accepted, origin), replayed=True)
         return Submission(job=accepted, replayed=False)
@@ -282,30 +285,30 @@ class Runner:
                 retry_after_s=10,
             )
 
-    async def _paid_for(self, job: Job, origin: Origin) -> Job | Existing:
+    async def _paid_for(self, job: Job, plans: Plans, origin: Origin) -> Job | Existing:
         """Accept a job that the service's budget covers. Raises `BudgetExceededError` where it does not."""
         if self._purses is None:
-            return await self._uninterrupted(job, origin)
+            return await self._uninterrupted(job, plans, origin)
         self._purses.pledge(job.id, job.microusd)
         accepted: Job | Existing | None = None
         try:
-            accepted = await self._uninterrupted(job, origin)
+            accepted = await self._uninterrupted(job, plans, origin)
         finally:
             if not isinstance(accepted, Job):
                 self._purses.free(job.id)
         return accepted
 
-    async def _uninterrupted(self, job: Job, origin: Origin) -> Job | Existing:
+    async def _uninterrupted(self, job: Job, plans: Plans, origin: Origin) -> Job | Existing:
         # A caller who leaves in the middle must not leave a stored job without a task.
-        acceptance = asyncio.create_task(self._accept(job, origin), name=f"accept:{job.id}")
+        acceptance = asyncio.create_task(self._accept(job, plans, origin), name=f"accept:{job.id}")
         self._acceptances.add(acceptance)
         acceptance.add_done_callback(self._acceptances.discard)
         return await asyncio.shield(acceptance)
 
-    async def _accept(self, job: Job, origin: Origin) -> Job | Existing:
+    async def _accept(self, job: Job, plans: Plans, origin: Origin) -> Job | Existing:
         accepted = await self._journal.accept(job, origin=origin)
         if isinstance(accepted, Job):
-            self._start(accepted)
+            self._start(accepted, plans)
         return accepted
 
     async def _cancel(self, generation: Generation) -> Job:
@@ -321,8 +324,8 @@ class Runner:
             task.cancel()
         return job
 
-    def _start(self, job: Job) -> None:
-        generation = Generation(job.id, self._workshop)
+    def _start(self, job: Job, plans: Plans | None = None) -> None:
+        generation = Generation(job.id, self._workshop, plans=plans)
         if job.id in self._tasks:
             self._ending.setdefault(job.id, self._tasks[job.id])
         # A job outlives the request that asked for it, so it must not inherit that request's context.

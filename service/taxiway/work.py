@@ -54,12 +54,12 @@ class Work:
 
     __slots__ = ("_berths", "_number", "_plans", "_submissions", "job_id", "shop")
 
-    def __init__(self, job_id: str, shop: Workshop) -> None:
+    def __init__(self, job_id: str, shop: Workshop, *, plans: Plans | None = None) -> None:
         self.job_id = job_id
         self.shop = shop
         self._number = next(shop.dispatcher.numbers)
         self._berths: dict[int, Berth] = {}
-        self._plans: Plans | None = None
+        self._plans = plans
         self._submissions: set[asyncio.Task[Any]] = set()
 
     @property

@@ -191,7 +191,7 @@ def test_tags_that_nobody_has_are_refused() -> None:
     stations = [station("free", tags=("free",))]
     request = GenerationRequest(model="image", prompt="a fox")
     with pytest.raises(BadRequestError) as caught:
-        admit(stations, request, tags=("paid",), routing=Routing(tag_filtering=True))
+        admit(Plans(request), stations, tags=("paid",), routing=Routing(tag_filtering=True))
 
     assert "metadata.tags" == caught.value.param
 
@@ -227,8 +227,8 @@ def test_a_request_is_admitted_where_one_deployment_can_honour_it() -> None:
     """A name with different models takes what one of them can do; else the first one's reason is told."""
     stations = [station("plain"), station("with qualities", model="gpt_image_2")]
     asks = GenerationRequest(model="image", prompt="a fox", quality="high")
-    plan = admit(stations, asks, tags=(), routing=Routing())
+    plan = admit(Plans(asks), stations, tags=(), routing=Routing())
     with pytest.raises(BadRequestError, match="gen4_image") as caught:
-        admit(stations, replace(asks, size="7x7"), tags=(), routing=Routing())
+        admit(Plans(replace(asks, size="7x7")), stations, tags=(), routing=Routing())
 
     assert (1, "quality") == (len(plan.parts), caught.value.param)

@@ -1,9 +1,9 @@
 """What a request comes to at different deployments, and which of them can honour it at all."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from taxiway.errors import BadRequestError
+from taxiway.frozen import replace
 from taxiway.jobs import GenerationRequest, Plan
 from taxiway.routing.candidates import tagged
 from taxiway.routing.stations import Station
@@ -13,11 +13,16 @@ from taxiway.settings import Routing
 class Plans:
     """The plans of one request. Deployments that make the same of it are asked once."""
 
-    __slots__ = ("_made", "_request")
+    __slots__ = ("_made", "request")
 
     def __init__(self, request: GenerationRequest) -> None:
-        self._request = request
+        self.request = request
         self._made: dict[tuple[str, int], Plan | None] = {}
+
+    def whole(self, station: Station) -> Plan:
+        """Return what the request comes to at a deployment. Raises `BadRequestError`."""
+        plan = self._made[station.kind, self.request.n] = station.provider.plan(self.request)
+        return plan
 
     def of(self, station: Station, *, images: int) -> Plan | None:
         """Return what so many images of the request come to; None where the model cannot honour it."""
@@ -27,15 +32,18 @@ class Plans:
         return self._made[key]
 
     def _plan(self, station: Station, images: int) -> Plan | None:
+        request = self.request
         try:
-            return station.provider.plan(replace(self._request, n=images))
+            return station.provider.plan(
+                request if images == request.n else replace(request, n=images)
+            )
         except BadRequestError:
             return None
 
 
 def at_most(
     plan: Plan,
-    request: GenerationRequest,
+    plans: Plans,
     *,
     stations: Sequence[Station],
     tags: Collection[str],
@@ -44,8 +52,8 @@ def at_most(
     """Return a plan that says what it comes to at the dearest of the deployments that may make it."""
     if len({station.kind for station in stations}) <= 1 or plan.microusd is None:
         return plan
-    plans = Plans(request)
-    others = (plans.of(s, images=request.n) for s in tagged(stations, tags, routing=routing))
+    images = plans.request.n
+    others = (plans.of(s, images=images) for s in tagged(stations, tags, routing=routing))
     most = max((other.microusd or 0 for other in others if other is not None), default=0)
     if most <= plan.microusd:
         return plan
@@ -55,8 +63,8 @@ def at_most(
 
 
 def admit(
+    plans: Plans,
     stations: Sequence[Station],
-    request: GenerationRequest,
     *,
     tags: Collection[str],
     routing: Routing,
@@ -74,7 +82,7 @@ def admit(
         if station.kind in refused:
             continue
         try:
-            return station.provider.plan(request)
+            return plans.whole(station)
         except BadRequestError as error:
             refusal = refusal or error
             refused.add(station.kind)
