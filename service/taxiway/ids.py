@@ -1,7 +1,6 @@
 """Ids that sort by the time they were made: a prefix that says of what, and a UUIDv7 in hex."""
 
 import secrets
-import uuid
 
 
 def new_id(prefix: str, now: float) -> str:
@@ -9,4 +8,4 @@ def new_id(prefix: str, now: float) -> str:
     drawn = secrets.randbits(74)
     value = int(now * 1000) << 80 | 0x7 << 76 | 0b10 << 62
     value |= drawn >> 62 << 64 | drawn & ((1 << 62) - 1)
-    return prefix + uuid.UUID(int=value).hex
+    return f"{prefix}{value:032x}"

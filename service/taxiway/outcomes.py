@@ -87,6 +87,8 @@ def hop(event: Event) -> Reason | None:
 
 def lost(event: Event) -> tuple[Attempt, ...]:
     """Return the attempts of which, since this event, nobody knows whether they bought a task."""
+    if not any(a.status is AttemptStatus.UNKNOWN for a in event.job.attempts):
+        return ()  # as nearly always
     before = event.before.attempts if event.before else ()
     known = {a.index for a in before if a.status is AttemptStatus.UNKNOWN}
     unknown = (a for a in event.job.attempts if a.status is AttemptStatus.UNKNOWN)

@@ -33,6 +33,11 @@ def all_over(job: Job) -> bool:
     return all(_over(part, last.get(index)) for index, part in enumerate(job.parts))
 
 
+def unstored(job: Job) -> bool:
+    """Return whether an image of a job waits to be stored."""
+    return any(image.keep for image in job.images)
+
+
 def first_error(job: Job) -> JobError | None:
     """Return why the first part without images has none."""
     return next(filter(None, _errors(job)), None)

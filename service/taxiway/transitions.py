@@ -39,7 +39,7 @@ from taxiway.jobs import (
     Plan,
     Policy,
 )
-from taxiway.parts import all_over, first_error, phase_of, planned_anew, progress_of
+from taxiway.parts import all_over, first_error, phase_of, planned_anew, progress_of, unstored
 
 
 def accept(
@@ -311,7 +311,7 @@ def _stopped(job: Job, fact: Stopped, at: float) -> Job:
     # A deadline that finds finished images delivers them: they are paid for.
     completed = bool(job.images) and fact.status is JobStatus.FAILED
     ended = replace(job, attempts=attempts)
-    if completed and fact.keep and _unstored(job):
+    if completed and fact.keep and unstored(job):
         return _stamp(
             ended,
             at,
@@ -341,11 +341,12 @@ def _put(job: Job, attempt: Attempt) -> tuple[Attempt, ...]:
 
 def _settle(job: Job, at: float) -> Job:
     """Return the job at its next revision: in progress, or at its end when every part has come to one."""
-    if all_over(job) and not _unstored(job):
-        if job.images:
-            return _finish(job, at, status=JobStatus.COMPLETED, error=None)
-        return _finish(job, at, status=JobStatus.FAILED, error=first_error(job))
-    phase = Phase.STORING if all_over(job) else phase_of(job)
+    over = all_over(job)
+    if over and not unstored(job):
+        error = None if job.images else first_error(job)
+        status = JobStatus.COMPLETED if job.images else JobStatus.FAILED
+        return _finish(job, at, status=status, error=error)
+    phase = Phase.STORING if over else phase_of(job)
     return _stamp(
         job,
         at,
@@ -354,10 +355,6 @@ def _settle(job: Job, at: float) -> Job:
         progress=progress_of(job, job.attempts),
         size=job.size,
     )
-
-
-def _unstored(job: Job) -> bool:
-    return any(image.keep for image in job.images)
 
 
 def _finish(job: Job, at: float, *, status: JobStatus, error: JobError | None) -> Job:

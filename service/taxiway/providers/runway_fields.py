@@ -42,6 +42,8 @@ _URI_MIN = 13
 
 def utf16_length(text: str) -> int:
     """Return the length in UTF-16 code units, as Runway's server counts."""
+    if text.isascii():
+        return len(text)
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

@@ -17,7 +17,7 @@ from taxiway.store.writes import Outcome, Write
 #: The pause after a group of more than one. A group costs as much CPU as some twenty events in it, and a fast disk
 #: would have it commit in twos and threes. A caller alone is never held up; among many, nobody notices so short a
 #: wait beside two seconds between two looks.
-_GATHER_S = 0.025
+_GATHER_S = 0.05
 
 #: More than this is more than one transaction: a few megabytes, some tens of milliseconds.
 GROUP_MAX = 1000
