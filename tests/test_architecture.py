@@ -60,7 +60,7 @@ def test_the_source_root_is_no_package() -> None:
 
 
 def test_what_leans_on_inner_parts_is_held_below_the_next_minor_version() -> None:
-    """`providers/looks.py` uses what aiohttp promises nobody: the version that is tested is the last one taken."""
+    """`providers/calls.py` uses what aiohttp promises nobody: the version that is tested is the last one taken."""
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     (bounds,) = (each for each in wanted if each.startswith("aiohttp>"))
     major, minor, _ = aiohttp.__version__.split(".", 2)

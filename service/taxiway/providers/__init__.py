@@ -9,7 +9,7 @@ import aiohttp
 from taxiway.artifacts import OpenAsset
 from taxiway.errors import ConfigError
 from taxiway.protocols import Instruments, Note, Provider
-from taxiway.providers.looks import Connector
+from taxiway.providers.calls import Connector
 from taxiway.settings import Deployment
 from taxiway.vendors import VENDORS
 

@@ -1,6 +1,6 @@
-"""A line: one of the session's connections for as long as looks use it, with a parser that makes no streams.
+"""A line: one of the session's connections for as long as calls use it, with a parser that makes no streams.
 
-aiohttp makes a parser, a queue and a stream for every answer, which large ones need. That of a look fits into one
+aiohttp makes a parser, a queue and a stream for every answer, which large ones need. That of a call fits into one
 packet; read by httptools, and handed over in one piece, it costs a third. The connection stays aiohttp's: it is
 lent, with its protocol set aside, and given back with it.
 """
@@ -14,7 +14,7 @@ from aiohttp.connector import Connection
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from multidict import CIMultiDict, CIMultiDictProxy
 
-#: More than this is no answer to a look: a task's document has some hundred bytes, an error page some thousand.
+#: More than this is no answer to a call: a task's document has some hundred bytes, an error page some thousand.
 ANSWER_MAX_BYTES = 4 * 1024 * 1024
 
 #: Compressed as these, an answer can be read, though it was not asked to be.
@@ -40,7 +40,7 @@ class Reply:
 
 
 class Line(asyncio.Protocol):
-    """Asks one question after the other. Owned by `Looks`, from the pool and back to it."""
+    """Asks one question after the other. Owned by `Calls`, from the pool and back to it."""
 
     __slots__ = (
         "_body",
@@ -63,9 +63,9 @@ class Line(asyncio.Protocol):
         if handler is None or handler.transport is None:
             raise aiohttp.ServerDisconnectedError
         self.until_s = 0.0
-        """When its look has taken too long; while there is none, when it was kept for long enough."""
+        """When its call has taken too long; while there is none, when it was kept for long enough."""
         self.late = False
-        """Whether its look was ended for having taken too long."""
+        """Whether its call was ended for having taken too long."""
         self.sound = True
         """Whether another question may go down it."""
         self._connection = connection
@@ -88,7 +88,7 @@ class Line(asyncio.Protocol):
         return waiter
 
     def abort(self) -> None:
-        """End the look that waits, wherever it is in its answer. The look itself closes the line."""
+        """End the call that waits, wherever it is in its answer. The call itself closes the line."""
         self._transport.abort()
 
     def release(self) -> None:

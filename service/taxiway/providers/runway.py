@@ -29,9 +29,9 @@ from taxiway.errors import (
 from taxiway.facts import Delivered, Failed, Output, Report, Seen, Submitted
 from taxiway.jobs import Attempt, GenerationRequest, Job, JobError, Phase, Plan
 from taxiway.protocols import Download, Instruments, ModelCard, Note
+from taxiway.providers.calls import Calls
 from taxiway.providers.downloads import download
 from taxiway.providers.lines import Reply
-from taxiway.providers.looks import Looks
 from taxiway.providers.pauses import retry_after_s
 from taxiway.providers.runway_failures import failed, refused
 from taxiway.providers.runway_requests import RunwayModel
@@ -72,11 +72,14 @@ _PHASES: Mapping[str, tuple[Phase, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    status: int
-    source: Reply | aiohttp.ClientResponse
-    """Where its headers are, should they be wanted."""
+    reply: Reply
     body: Any
     """The parsed JSON, or None where it is none."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.reply.status
 
 
 class Runway:
@@ -105,12 +108,11 @@ class Runway:
         }
         if deployment.api_key is not None:
             self._headers["Authorization"] = f"Bearer {deployment.api_key.reveal()}"
-        self._looks = Looks(
+        self._calls = Calls(
             session,
             deployment.api_base,
             headers=self._headers,
             verify_tls=deployment.verify_tls,
-            limit=_POLL_LIMIT,
         )
         self._uploads = RunwayUploads(
             session=session,
@@ -137,7 +139,7 @@ class Runway:
         body = orjson.dumps(self._model.body(job.request, images=attempt.images))
         try:
             answer = await self._call(
-                "submit", "POST", self._url(self._model.endpoint), limit=_SUBMIT_LIMIT, data=body
+                "submit", "POST", self._model.endpoint, limit=_SUBMIT_LIMIT, data=body
             )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise SubmissionRefusedError(
@@ -164,9 +166,8 @@ class Runway:
 
     async def cancel(self, attempt: Attempt) -> None:
         """Cancel the attempt's Runway task, or delete it if it has ended. Gone already counts as done."""
-        url = URL(self._deployment.api_base + _task_path(attempt), encoded=True)
         try:
-            answer = await self._call("cancel", "DELETE", url, limit=_POLL_LIMIT)
+            answer = await self._call("cancel", "DELETE", _task_path(attempt), limit=_POLL_LIMIT)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unanswered(error) from error
         if answer.status not in (200, 204, 404):
@@ -181,63 +182,56 @@ class Runway:
             instruments=self._instruments,
         )
 
-    def _url(self, path: str) -> URL:
-        return URL(self._deployment.api_base + path)
-
-    @property
-    def _ssl(self) -> bool:
-        return self._deployment.verify_tls
-
     async def _call(
         self,
         operation: str,
         method: str,
-        url: URL,
+        path: str,
         *,
         limit: aiohttp.ClientTimeout,
         data: bytes | None = None,
     ) -> _Answer:
         loop = asyncio.get_running_loop()
-        started_s = loop.time()
-        headers = self._headers
-        if data is not None:
-            headers = {**headers, "Content-Type": "application/json"}
-        code = "error"
+        started_s, code = loop.time(), "error"
         try:
-            async with self._session.request(
-                method,
-                url,
-                # As bytes a large body would be written in one go, and hold the loop.
-                data=data if data is None or len(data) < LARGE_BYTES else BytesIO(data),
-                headers=headers,
-                ssl=self._ssl,
-                allow_redirects=False,  # a redirect would carry the key to another host
-                timeout=limit,
-            ) as response:
-                raw = await response.read()
-                code = str(response.status)
-                return _Answer(status=response.status, source=response, body=_json(raw))
+            if data is None or len(data) < LARGE_BYTES:
+                reply = await self._calls.call(method, path, limit=limit, data=data)
+            else:
+                reply = await self._streamed(method, path, limit=limit, data=data)
+            code = str(reply.status)
+            return _Answer(reply=reply, body=_json(reply.body))
         finally:
             self._instruments.upstream(operation, code, loop.time() - started_s)
 
+    async def _streamed(
+        self, method: str, path: str, *, limit: aiohttp.ClientTimeout, data: bytes
+    ) -> Reply:
+        """Send a body so large that writing it in one go would hold the loop."""
+        async with self._session.request(
+            method,
+            URL(self._deployment.api_base + path),
+            data=BytesIO(data),
+            headers={**self._headers, "Content-Type": "application/json"},
+            ssl=self._deployment.verify_tls,
+            allow_redirects=False,  # a redirect would carry the key to another host
+            timeout=limit,
+        ) as response:
+            return Reply(
+                status=response.status,
+                fields=list(response.raw_headers),
+                body=await response.read(),
+            )
+
     async def _look(self, attempt: Attempt) -> _Answer:
-        loop = asyncio.get_running_loop()
-        started_s, code = loop.time(), "error"
         try:
-            reply = await self._looks.get(_task_path(attempt))
-            code = str(reply.status)
-            return _Answer(status=reply.status, source=reply, body=_json(reply.body))
+            return await self._call("poll", "GET", _task_path(attempt), limit=_POLL_LIMIT)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unanswered(error) from error
-        finally:
-            self._instruments.upstream("poll", code, loop.time() - started_s)
 
     async def _placeholder(self, body: bytes) -> Placeholder:
         """Ask where a file may be posted. Nothing is bought by it, whatever comes of it."""
         try:
-            answer = await self._call(
-                "upload", "POST", self._url("/v1/uploads"), limit=_POLL_LIMIT, data=body
-            )
+            answer = await self._call("upload", "POST", "/v1/uploads", limit=_POLL_LIMIT, data=body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise SubmissionRefusedError(
                 "The provider cannot be reached; nothing was bought.",
@@ -370,7 +364,7 @@ def _credits(cost: object) -> int | None:
 
 
 def _wait_s(answer: _Answer) -> float | None:
-    return retry_after_s(answer.source.headers, most_s=RETRY_AFTER_MAX_S)
+    return retry_after_s(answer.reply.headers, most_s=RETRY_AFTER_MAX_S)
 
 
 _EMPTY = JobError(

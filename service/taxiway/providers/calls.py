@@ -1,11 +1,11 @@
-"""Looks: GETs without a body, again and again to one host, at a third of what aiohttp's `request` takes for one.
+"""Calls: small requests, again and again to one host, at a third of what aiohttp's `request` takes for one.
 
-A generation is one submission and half a dozen looks at its task, so looks are most of what the service does.
-Connections, TLS and the limit per host are aiohttp's; what is left out is what a look does not need: building the
-request anew each time, redirects, cookies, proxies, and the pieces of a large answer.
+A generation is one submission and half a dozen looks at its task, so calls are most of what the service does.
+Connections, TLS and the limit per host are aiohttp's; what is left out is what such a call does not need: building
+a request anew each time, redirects, cookies, proxies, and the pieces of a large answer.
 
-Two things are done for many looks at once. A connection goes from one to the next without going back to the pool
-in between. And one sweep ends those that take too long: a timer for each costs a twentieth of a look.
+Two things are done for many calls at once. A connection goes from one to the next without going back to the pool
+in between. And one sweep ends those that take too long: a timer for each costs a twentieth of a call.
 """
 
 import asyncio
@@ -19,32 +19,32 @@ from yarl import URL
 
 from taxiway.providers.lines import Line, Reply
 
-#: Connections kept from look to look, at most: an eighth of what a host may have, so that submissions find some.
-KEPT_MAX = 32
+#: Connections kept from call to call, at most: a quarter of what a host may have, so that others find some.
+KEPT_MAX = 64
 
-#: How long one is kept without a look. Then it is aiohttp's again, which closes it in time.
+#: How long one is kept without a call. Then it is aiohttp's again, which closes it in time.
 KEPT_S = 3.0
 
-#: How often looks are looked over: the most by which one takes too long.
+#: How often calls are looked over: the most by which one takes too long.
 SWEEP_PERIOD_S = 1.0
 
 
 class Connector(aiohttp.TCPConnector):
-    """The session's pool of connections, which takes back what looks have kept before it closes."""
+    """The session's pool of connections, which takes back what calls have kept before it closes."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.lent: WeakSet[Looks] = WeakSet()
+        self.lent: WeakSet[Calls] = WeakSet()
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close every connection."""
-        for looks in self.lent:
-            looks.give_back()
+        for calls in self.lent:
+            calls.give_back()
         await super().close(abort_ssl=abort_ssl)
 
 
-class Looks:
-    """Looks at what lies below one address, over the session's connections."""
+class Calls:
+    """Calls what lies below one address, over the session's connections."""
 
     def __init__(
         self,
@@ -53,15 +53,11 @@ class Looks:
         *,
         headers: Mapping[str, str],
         verify_tls: bool,
-        limit: aiohttp.ClientTimeout,
     ) -> None:
-        """`limit` says how long a look may take in `total`, and how long of that it may wait to `connect`."""
         self.session = session
         self.base = URL(base)
         self._headers = headers
         self._verify_tls = verify_tls
-        self._limit = limit
-        self._limit_s = limit.total or 0.0
         self._kept_max = 0
         if isinstance(session.connector, Connector):
             session.connector.lent.add(self)
@@ -70,23 +66,29 @@ class Looks:
         self._used: set[Line] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def get(self, path: str) -> Reply:
-        """Return what the host answers at a path, which is quoted already.
+    async def call(
+        self, method: str, path: str, *, limit: aiohttp.ClientTimeout, data: bytes | None = None
+    ) -> Reply:
+        """Return what the host answers at a path, which is quoted already; `data` is JSON.
 
-        A kept connection that its other end had closed is nobody's fault, and is tried once more. Raises
-        `aiohttp.ClientError`, `OSError` and `TimeoutError`.
+        `limit` says how long a call may take in `total`, and how long of that it may wait to `connect`. A kept
+        connection that its other end had closed is nobody's fault, and is tried once more, unless by a POST: that
+        may have been heard.
+
+        Raises `aiohttp.ClientConnectorError` and `aiohttp.ConnectionTimeoutError` where nothing was sent, and
+        other `aiohttp.ClientError`, `OSError` and `TimeoutError` where something may have been.
         """
-        until_s = _now_s() + self._limit_s
+        until_s = _now_s() + (limit.total or 0.0)
+        question = self._question(method, path, data)
         try:
-            return await self._get(path, until_s)
+            return await self._call(question, limit, until_s)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if isinstance(error, aiohttp.ClientConnectorError):
+            if method == "POST" or isinstance(error, aiohttp.ClientConnectorError):
                 raise
-            return await self._get(path, until_s)
+            return await self._call(question, limit, until_s)
 
-    async def _get(self, path: str, until_s: float) -> Reply:
-        line = self._next() or await self._connected()
-        question = b"GET %b%b HTTP/1.1\r\n%b" % (self._prefix, path.encode("ascii"), self._head)
+    async def _call(self, question: bytes, limit: aiohttp.ClientTimeout, until_s: float) -> Reply:
+        line = self._next() or await self._connected(limit)
         line.until_s = until_s
         self._used.add(line)
         if self._sweep is None:
@@ -112,12 +114,15 @@ class Looks:
             line.release()
         return None
 
-    async def _connected(self) -> Line:
+    async def _connected(self, limit: aiohttp.ClientTimeout) -> Line:
         connector = self.session.connector
         if connector is None:
             raise aiohttp.ClientConnectionError("The session is closed.")
-        async with asyncio.timeout(self._limit.connect):
-            connection = await connector.connect(self._request, traces=[], timeout=self._limit)
+        try:
+            async with asyncio.timeout(limit.connect):
+                connection = await connector.connect(self._request, traces=[], timeout=limit)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError("It took too long to connect.") from error
         try:
             return Line(connection)
         except BaseException:
@@ -137,11 +142,11 @@ class Looks:
             line.release()
 
     def _sweep_soon(self) -> None:
-        period_s = min(SWEEP_PERIOD_S, self._limit_s / 10)
-        self._sweep = asyncio.get_running_loop().call_later(period_s, self._look_over)
+        loop = asyncio.get_running_loop()
+        self._sweep = loop.call_later(SWEEP_PERIOD_S, self._look_over)
 
     def _look_over(self) -> None:
-        """End looks that take too long, and give back connections that nobody has used for a while."""
+        """End calls that take too long, and give back connections that nobody has used for a while."""
         now_s, self._sweep = _now_s(), None
         for line in self._used:
             if now_s >= line.until_s:
@@ -151,6 +156,13 @@ class Looks:
             self._kept.pop(0).release()
         if self._used or self._kept:
             self._sweep_soon()
+
+    def _question(self, method: str, path: str, data: bytes | None) -> bytes:
+        if data is None:
+            return f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}\r\n".encode()
+        line = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}"
+        more = f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        return f"{line}{more}".encode() + data
 
     @cached_property
     def _request(self) -> aiohttp.ClientRequest:
@@ -166,15 +178,15 @@ class Looks:
         )
 
     @cached_property
-    def _prefix(self) -> bytes:
-        return self.base.raw_path.rstrip("/").encode("ascii")
+    def _prefix(self) -> str:
+        return self.base.raw_path.rstrip("/")
 
     @cached_property
-    def _head(self) -> bytes:
+    def _head(self) -> str:
         lines = [f"{name}: {value}" for name, value in self._request.headers.items()]
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("A header of the deployment spans lines.")
-        return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
+        return "".join(f"{line}\r\n" for line in lines)
 
 
 def _now_s() -> float:

@@ -1,4 +1,4 @@
-"""Looks at tasks: GETs of which a generation needs half a dozen."""
+"""Small requests to a provider: the submission of a generation, and half a dozen looks at its task."""
 
 import asyncio
 import gzip
@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from taxiway.providers import open_session
-from taxiway.providers.lines import ANSWER_MAX_BYTES
-from taxiway.providers.looks import Looks
+from taxiway.providers.calls import Calls
+from taxiway.providers.lines import ANSWER_MAX_BYTES, Reply
 
 pytestmark = pytest.mark.looptime(False)
 
@@ -21,7 +21,7 @@ LIMIT = aiohttp.ClientTimeout(total=0.5, connect=0.3)
 
 
 @asynccontextmanager
-async def looking(host: Host, *, path: str = "") -> AsyncIterator[Looks]:
+async def looking(host: Host, *, path: str = "") -> AsyncIterator[Calls]:
     """Serve a host while the context lasts, and look below it."""
 
     async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,13 +32,17 @@ async def looking(host: Host, *, path: str = "") -> AsyncIterator[Looks]:
 
     async with open_session() as session, await asyncio.start_server(served, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
-        yield Looks(
+        yield Calls(
             session,
             f"http://127.0.0.1:{port}{path}",
             headers={"Authorization": "Bearer a-key"},
             verify_tls=True,
-            limit=LIMIT,
         )
+
+
+async def get(calls: Calls, path: str = "/") -> Reply:
+    """Look at a path."""
+    return await calls.call("GET", path, limit=LIMIT)
 
 
 def answering(*answers: bytes, heard: list[bytes] | None = None, each: int = 1000) -> Host:
@@ -65,8 +69,8 @@ def answer(body: bytes, *, status: str = "200 OK", headers: Sequence[str] = ()) 
 async def test_a_look_says_what_it_must_and_no_more() -> None:
     """The path is put behind that of the address, and the headers are those of every other call."""
     heard: list[bytes] = []
-    async with looking(answering(answer(b"{}"), heard=heard), path="/runway") as looks:
-        reply = await looks.get("/v1/tasks/a%2Fb")
+    async with looking(answering(answer(b"{}"), heard=heard), path="/runway") as calls:
+        reply = await get(calls, "/v1/tasks/a%2Fb")
         [request] = heard
         line, *headers = request.decode().strip().split("\r\n")
 
@@ -78,7 +82,7 @@ async def test_a_look_says_what_it_must_and_no_more() -> None:
     assert "Authorization: Bearer a-key" in headers
 
 
-async def test_looks_share_a_connection() -> None:
+async def test_calls_share_a_connection() -> None:
     """The next look goes down the connection of the one before: this host has but one."""
     connections = 0
     host = answering(answer(b"1"), answer(b"2", status="404 Not Found"), answer(b"3"))
@@ -88,8 +92,8 @@ async def test_looks_share_a_connection() -> None:
         connections += 1
         await host(reader, writer)
 
-    async with looking(counting) as looks:
-        replies = [await looks.get("/") for _ in range(3)]
+    async with looking(counting) as calls:
+        replies = [await get(calls) for _ in range(3)]
         found = [(reply.status, reply.body) for reply in replies]
 
     assert (connections, found) == (1, [(200, b"1"), (404, b"2"), (200, b"3")])
@@ -97,8 +101,8 @@ async def test_looks_share_a_connection() -> None:
 
 async def test_a_connection_that_was_closed_meanwhile_is_not_noticed() -> None:
     """Whoever keeps a connection is hung up on at times, without an answer: the look is made once more."""
-    async with looking(answering(answer(b"1"), answer(b"2"), each=1)) as looks:
-        bodies = [(await looks.get("/")).body for _ in range(2)]
+    async with looking(answering(answer(b"1"), answer(b"2"), each=1)) as calls:
+        bodies = [(await get(calls)).body for _ in range(2)]
 
     assert bodies == [b"1", b"2"]
 
@@ -111,8 +115,8 @@ async def test_an_answer_may_come_in_pieces_compressed_and_announced() -> None:
     )
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"
-    async with looking(answering(early + head + chunks, answer(b"2"))) as looks:
-        bodies = [(await looks.get("/")).body for _ in range(2)]
+    async with looking(answering(early + head + chunks, answer(b"2"))) as calls:
+        bodies = [(await get(calls)).body for _ in range(2)]
 
     assert bodies == [b'{"status": "RUNNING"}', b"2"]
 
@@ -120,8 +124,8 @@ async def test_an_answer_may_come_in_pieces_compressed_and_announced() -> None:
 async def test_an_answer_may_end_with_its_connection() -> None:
     """Without a length, the end of the connection is the end of the answer; the next look makes another one."""
     endless = b"HTTP/1.1 200 OK\r\nRetry-After: 3\r\n\r\n{}"
-    async with looking(answering(endless, answer(b"2"), each=1)) as looks:
-        replies = [await looks.get("/") for _ in range(2)]
+    async with looking(answering(endless, answer(b"2"), each=1)) as calls:
+        replies = [await get(calls) for _ in range(2)]
 
     assert [reply.body for reply in replies] == [b"{}", b"2"]
     assert replies[0].headers["retry-after"] == "3"
@@ -130,10 +134,10 @@ async def test_an_answer_may_end_with_its_connection() -> None:
 @pytest.mark.parametrize("early", [answer(b"another's"), b"HTTP/1.1 2"])
 async def test_what_nobody_asked_for_is_nobodys_answer(early: bytes) -> None:
     """What comes behind an answer spoils its connection: it must not be told as what the next look has found."""
-    async with looking(answering(answer(b"1") + early, answer(b"2"))) as looks:
-        first = await looks.get("/")
+    async with looking(answering(answer(b"1") + early, answer(b"2"))) as calls:
+        first = await get(calls)
         await asyncio.sleep(0.05)
-        second = await looks.get("/")
+        second = await get(calls)
 
     assert (first.body, second.body) == (b"1", b"2")
 
@@ -149,10 +153,10 @@ async def test_what_comes_while_nobody_asks_is_nobodys_answer() -> None:
         writer.write(answer(b"unasked"))
         await reader.read()
 
-    async with looking(chatty) as looks:
-        first = await looks.get("/")
+    async with looking(chatty) as calls:
+        first = await get(calls)
         await asyncio.sleep(0.2)
-        second = await looks.get("/")
+        second = await get(calls)
 
     assert (first.body, second.body) == (b"asked", b"asked")
 
@@ -175,9 +179,59 @@ async def test_what_is_no_answer_is_an_error_of_the_client(
     said: bytes, error: type[Exception]
 ) -> None:
     """Something else than HTTP, half an answer, or none: the caller looks again, later."""
-    async with looking(answering(said, said, each=1)) as looks:
+    async with looking(answering(said, said, each=1)) as calls:
         with pytest.raises(error):
-            await looks.get("/")
+            await get(calls)
+
+
+async def test_a_post_carries_its_body() -> None:
+    """The body follows the headers, with its length and type; the next call goes down the same connection."""
+    heard: list[bytes] = []
+
+    async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        heard.append(await reader.readexactly(14))
+        writer.write(answer(b"bought", status="201 Created"))
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer(b"seen"))
+
+    async with looking(host) as calls:
+        bought = await calls.call("POST", "/v1/images", limit=LIMIT, data=b'{"text":"f\xc3\xb6"}')
+        seen = await get(calls)
+
+    assert (bought.status, bought.body, seen.body) == (201, b"bought", b"seen")
+    assert heard[0].startswith(b"POST /v1/images HTTP/1.1\r\n")
+    assert b"\r\nContent-Type: application/json\r\nContent-Length: 14\r\n" in heard[0]
+    assert heard[1] == b'{"text":"f\xc3\xb6"}'
+    assert b"Content-" not in heard[2]
+
+
+async def test_a_post_is_sent_once() -> None:
+    """A kept connection that hangs up may have heard it, so that a POST is not repeated; a look would be."""
+    heard: list[bytes] = []
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(b"1"))
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+
+    async with looking(deaf) as calls:
+        await get(calls)
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await calls.call("POST", "/", limit=LIMIT, data=b"{}")
+        await asyncio.sleep(0.1)
+
+    assert len(heard) == 1
+
+
+async def test_who_cannot_be_reached_has_heard_nothing() -> None:
+    """A refused connection is told apart from a lost answer: after it, a submission may be repeated."""
+    async with looking(answering()) as calls:
+        pass
+    async with open_session() as session:
+        gone = Calls(session, str(calls.base), headers={}, verify_tls=True)
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await gone.call("POST", "/", limit=LIMIT, data=b"{}")
 
 
 async def test_a_look_has_its_time() -> None:
@@ -186,9 +240,9 @@ async def test_a_look_has_its_time() -> None:
     async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with looking(silent) as looks:
+    async with looking(silent) as calls:
         with pytest.raises(TimeoutError):
-            await looks.get("/")
+            await get(calls)
 
 
 async def test_half_an_answer_has_its_time_too() -> None:
@@ -200,10 +254,10 @@ async def test_half_an_answer_has_its_time_too() -> None:
         writer.write(half)
         await reader.read()
 
-    async with looking(stalling) as looks:
+    async with looking(stalling) as calls:
         began_s = asyncio.get_running_loop().time()
         with pytest.raises(TimeoutError):
-            await looks.get("/")
+            await get(calls)
         took_s = asyncio.get_running_loop().time() - began_s
 
     assert LIMIT.total is not None
@@ -212,7 +266,8 @@ async def test_half_an_answer_has_its_time_too() -> None:
 
 async def test_a_kept_connection_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a look for a while, the connection is there for other calls to the same host."""
-    monkeypatch.setattr("taxiway.providers.looks.KEPT_S", 0.05)
+    monkeypatch.setattr("taxiway.providers.calls.KEPT_S", 0.05)
+    monkeypatch.setattr("taxiway.providers.calls.SWEEP_PERIOD_S", 0.05)
     connections = 0
     host = answering(answer(b"1"), answer(b"2"))
 
@@ -221,10 +276,10 @@ async def test_a_kept_connection_is_given_back(monkeypatch: pytest.MonkeyPatch) 
         connections += 1
         await host(reader, writer)
 
-    async with looking(counting) as looks:
-        await looks.get("/")
+    async with looking(counting) as calls:
+        await get(calls)
         await asyncio.sleep(0.5)
-        async with looks.session.get(looks.base) as response:
+        async with calls.session.get(calls.base) as response:
             body = await response.read()
 
     assert (connections, body) == (1, b"2")
@@ -233,8 +288,6 @@ async def test_a_kept_connection_is_given_back(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_header_cannot_hold_another() -> None:
     """A line break in a header would begin the next one."""
     async with open_session() as session:
-        looks = Looks(
-            session, "http://127.0.0.1:1", headers={"X": "a\r\nB: c"}, verify_tls=True, limit=LIMIT
-        )
+        calls = Calls(session, "http://127.0.0.1:1", headers={"X": "a\r\nB: c"}, verify_tls=True)
         with pytest.raises((ValueError, aiohttp.ClientError)):
-            await looks.get("/")
+            await get(calls)
