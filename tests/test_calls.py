@@ -2,11 +2,18 @@
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from taxiway.providers import open_session
 from taxiway.providers.calls import Calls
@@ -21,7 +28,9 @@ LIMIT = aiohttp.ClientTimeout(total=0.5, connect=0.3)
 
 
 @asynccontextmanager
-async def looking(host: Host, *, path: str = "") -> AsyncIterator[Calls]:
+async def looking(
+    host: Host, *, path: str = "", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Calls]:
     """Serve a host while the context lasts, and look below it."""
 
     async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -30,14 +39,40 @@ async def looking(host: Host, *, path: str = "") -> AsyncIterator[Calls]:
         finally:
             writer.close()
 
-    async with open_session() as session, await asyncio.start_server(served, "127.0.0.1") as server:
+    server = await asyncio.start_server(served, "127.0.0.1", ssl=tls)
+    async with open_session() as session, server:
         port = server.sockets[0].getsockname()[1]
         yield Calls(
             session,
-            f"http://127.0.0.1:{port}{path}",
+            f"{'https' if tls else 'http'}://127.0.0.1:{port}{path}",
             headers={"Authorization": "Bearer a-key"},
-            verify_tls=True,
+            verify_tls=tls is None,
         )
+
+
+def certified(folder: Path) -> ssl.SSLContext:
+    """Return what a host needs for TLS, with a certificate of its own making."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    both = folder / "host.pem"
+    both.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM)
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(both)
+    return context
 
 
 async def get(calls: Calls, path: str = "/") -> Reply:
@@ -97,6 +132,30 @@ async def test_calls_share_a_connection() -> None:
         found = [(reply.status, reply.body) for reply in replies]
 
     assert (connections, found) == (1, [(200, b"1"), (404, b"2"), (200, b"3")])
+
+
+async def test_calls_go_over_tls(tmp_path: Path) -> None:
+    """As to a real provider: one handshake for all, and whatever the size of an answer."""
+    connections = 0
+    host = answering(answer(b"1"), answer(b"x" * 300_000), answer(b"3"))
+
+    async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await host(reader, writer)
+
+    async with looking(counting, tls=certified(tmp_path)) as calls:
+        lengths = [len((await get(calls)).body) for _ in range(3)]
+
+    assert (connections, lengths) == (1, [1, 300_000, 1])
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_not_taken(tmp_path: Path) -> None:
+    """The key is shown to nobody whose certificate does not hold, unless the configuration says so."""
+    async with looking(answering(answer(b"1")), tls=certified(tmp_path)) as calls:
+        strict = Calls(calls.session, str(calls.base), headers={}, verify_tls=True)
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await get(strict)
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_not_noticed() -> None:

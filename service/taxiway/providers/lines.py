@@ -71,7 +71,7 @@ class Line(asyncio.Protocol):
         self._connection = connection
         self._handler = handler
         self._transport = handler.transport
-        self._parser = HttpResponseParser(self)
+        self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self._waiter: asyncio.Future[Reply] | None = None
         self._begin()
         self._transport.set_protocol(self)
@@ -94,6 +94,7 @@ class Line(asyncio.Protocol):
     def release(self) -> None:
         """Give the connection back to the pool, or close it where it is of no use to anybody."""
         if self.sound and not self._transport.is_closing():
+            self._parser = None
             self._transport.set_protocol(self._handler)
             self._connection.release()
         else:
@@ -102,6 +103,7 @@ class Line(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection."""
         self.sound = False
+        self._parser = None  # it holds this line as this line holds it
         self._connection.close()
 
     # What the transport tells
@@ -109,7 +111,7 @@ class Line(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take a piece of an answer."""
         self._left_bytes -= len(data)
-        if self._waiter is None or self._left_bytes < 0:
+        if self._waiter is None or self._parser is None or self._left_bytes < 0:
             self._fail(aiohttp.ClientPayloadError("More came than was asked for."))
             return
         try:
@@ -160,7 +162,7 @@ class Line(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the answer over, unless it only announces another one."""
-        if 100 <= self._parser.get_status_code() < 200:
+        if self._parser is not None and 100 <= self._parser.get_status_code() < 200:
             self._begin()
         else:
             self._finish()
@@ -171,21 +173,23 @@ class Line(asyncio.Protocol):
         self._until_end = False
 
     def _finish(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        self.sound = self.sound and self._parser.should_keep_alive()
-        if waiter is not None and not waiter.done():
-            try:
-                waiter.set_result(self._reply())
-            except (zlib.error, ValueError) as error:
-                waiter.set_exception(aiohttp.ClientPayloadError(f"It cannot be read: {error}"))
+        waiter, parser, self._waiter = self._waiter, self._parser, None
+        if waiter is None or parser is None or waiter.done():
+            self.sound = False
+            return
+        self.sound = self.sound and parser.should_keep_alive()
+        try:
+            waiter.set_result(self._reply(parser.get_status_code()))
+        except (zlib.error, ValueError) as error:
+            waiter.set_exception(aiohttp.ClientPayloadError(f"It cannot be read: {error}"))
         self._begin()
 
-    def _reply(self) -> Reply:
+    def _reply(self, status: int) -> Reply:
         body = self._body
         for name, value in self._fields:
             if name == b"content-encoding" and value.lower() in _PACKED:
                 body = _unpacked(body)
-        return Reply(status=self._parser.get_status_code(), fields=self._fields, body=body)
+        return Reply(status=status, fields=self._fields, body=body)
 
     def _fail(self, error: Exception) -> None:
         waiter, self._waiter = self._waiter, None
