@@ -99,6 +99,24 @@ async def test_after_a_crowd_the_next_group_gathers() -> None:
     assert ["ab", "cd"] == database.groups
 
 
+async def test_a_large_crowd_is_a_group_at_once() -> None:
+    """What is worth a commit of its own waits for nobody else."""
+    database = Database()
+    commits = GroupCommit(database.commit)
+    loop = asyncio.get_running_loop()
+    await asyncio.gather(*submit(commits, "ab"))
+    began = loop.time()
+
+    few = submit(commits, "cd")
+    await asyncio.sleep(0.01)
+    many = submit(commits, "e" * 100)
+
+    assert ["done"] * 102 == await outcomes(few + many)
+    assert 1.01 == pytest.approx(loop.time() - began)
+    await commits.close()
+    assert ["ab", "cd" + "e" * 100] == database.groups
+
+
 async def test_a_transaction_has_a_bound() -> None:
     """A crowd beyond the largest group is committed in several, in the order of the calls."""
     database = Database()

@@ -6,6 +6,7 @@ groups grow with the load by themselves. A failed group is its callers' to repea
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from contextvars import Context
 
 from taxiway.errors import StoreError, TaxiwayError
@@ -14,10 +15,13 @@ from taxiway.store.faults import not_taken
 from taxiway.store.timing import Observe, timed
 from taxiway.store.writes import Outcome, Write
 
-#: The pause after a group of more than one. A group costs as much CPU as some twenty events in it, and a fast disk
-#: would have it commit in twos and threes. A caller alone is never held up; among many, nobody notices so short a
-#: wait beside two seconds between two looks.
+#: How long a group gathers after one of several writes. A group costs as much CPU as some twenty writes in it, and
+#: a fast disk would have it commit in twos and threes. A caller alone is never held up; among many, nobody notices
+#: so short a wait beside two seconds between two looks.
 _GATHER_S = 0.05
+
+#: So many are worth a group of their own at once.
+_WORTH = 100
 
 #: More than this is more than one transaction: a few megabytes, some tens of milliseconds.
 GROUP_MAX = 1000
@@ -39,6 +43,7 @@ class GroupCommit:
         self._waiting: list[_Entry] = []
         self._committing: list[_Entry] = []
         self._wake = asyncio.Event()
+        self._worth = asyncio.Event()
         self._closed = False
         # A context of its own: the writer must not carry the first caller's log fields for ever.
         loop = asyncio.get_running_loop()
@@ -55,12 +60,15 @@ class GroupCommit:
         done: asyncio.Future[Existing | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, done))
         self._wake.set()
+        if len(self._waiting) >= _WORTH:
+            self._worth.set()
         return await done
 
     async def close(self) -> None:
         """Commit what waits and stop."""
         self._closed = True
         self._wake.set()
+        self._worth.set()
         try:
             await asyncio.wait({self._task})
         finally:
@@ -82,12 +90,16 @@ class GroupCommit:
 
     async def _gather(self, *, crowded: bool) -> list[_Entry]:
         """Wait for writes and take as many as make a group; none when the store is closed and nothing waits."""
-        if crowded and not self._closed and len(self._waiting) < GROUP_MAX:
-            await asyncio.sleep(_GATHER_S)
+        if crowded:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_S):
+                    await self._worth.wait()
         if not self._waiting and not self._closed:
             self._wake.clear()
             await self._wake.wait()
         group, self._waiting = self._waiting[:GROUP_MAX], self._waiting[GROUP_MAX:]
+        if len(self._waiting) < _WORTH and not self._closed:
+            self._worth.clear()
         return group
 
     async def _commit_group(self, group: list[_Entry]) -> None:
