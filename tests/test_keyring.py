@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.test_store_keys import made, new_key
+from tests.stores.accounts import made, new_key
 
 from taxiway.errors import AuthenticationError, StoreError
 from taxiway.keyring import KeyRing

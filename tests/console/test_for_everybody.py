@@ -11,15 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.console.stage import (
-    IN_A_BROWSER,
-    MOUNTAINS,
-    SIZES,
-    Program,
-    Visitor,
-    playwright,
-    see,
-)
+from tests.console.stage import IN_A_BROWSER, MOUNTAINS, SIZES, Program, Visitor, playwright, see
 
 pytestmark = IN_A_BROWSER
 

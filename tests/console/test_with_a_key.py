@@ -5,15 +5,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from tests.console.stage import (
-    IN_A_BROWSER,
-    KEY,
-    MOUNTAINS,
-    Program,
-    Visitor,
-    playwright,
-    see,
-)
+from tests.console.stage import IN_A_BROWSER, KEY, MOUNTAINS, Program, Visitor, playwright, see
 
 pytestmark = IN_A_BROWSER
 

@@ -6,19 +6,8 @@ from typing import Any
 
 import pytest
 from tests.postgres.servers import LATE_ANSWER, until_it_works, until_there
-from tests.test_store_keys import (
-    PRICE,
-    create,
-    event,
-    history,
-    made,
-    money,
-    new_job,
-    new_key,
-    origin,
-    tried,
-)
-from tests.test_stores import LIFE
+from tests.stores.accounts import PRICE, create, made, money, new_key, origin, tried
+from tests.stores.histories import LIFE, event, history, new_job
 
 from taxiway.errors import StoreError
 from taxiway.protocols import JobQuery
