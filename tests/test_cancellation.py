@@ -1,7 +1,7 @@
 """Stopping: a job that is not wanted any more, and a caller who has left."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +9,10 @@ import aiohttp
 import pytest
 
 from taxiway.cadence import every
+from taxiway.errors import StoreError
 from taxiway.sandbox import Sandbox
 from taxiway.settings import Settings
+from taxiway.store.memory import MemoryStore
 
 ASK = {"model": "runwayml/gen4_image", "prompt": "a red fox"}
 GENERATIONS = "/v1/images/generations"
@@ -278,3 +280,46 @@ class TestOnDisconnectCancel:
 
         assert document["status"] == "cancelled"
         assert (deletes(sandbox), len(sandbox.tasks)) == (1, 1)
+
+
+class Forgetful(MemoryStore):
+    """A store that fails whenever it is asked about promises."""
+
+    async def promised(self, job_id: str) -> None:
+        """Fail."""
+        raise StoreError(f"No word about {job_id}.")
+
+    async def is_promised(self, job_id: str) -> bool:
+        """Fail."""
+        raise StoreError(f"No word about {job_id}.")
+
+
+class TestAStoreThatFails:
+    """Where nobody can tell whether somebody has the job's id."""
+
+    @pytest.fixture
+    async def store(self) -> AsyncIterator[MemoryStore]:
+        """A store without a memory for promises."""
+        store = Forgetful()
+        yield store
+        await store.close()
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """The settings, with `on_disconnect: cancel`."""
+        return replace(settings, on_disconnect="cancel")
+
+    async def test_the_answer_is_given_and_the_job_goes_on(
+        self, client: aiohttp.ClientSession, url: str, sandbox: Sandbox
+    ) -> None:
+        """Whoever waited in vain gets the 202, and a hang-up afterwards stops nothing that may be promised."""
+        key = {"Idempotency-Key": "a-fox"}
+        asked = {"headers": {**key, "Prefer": "wait=1"}, "json": ASK}
+        async with client.post(GENERATIONS, **asked) as response:
+            status, job = response.status, await response.json()
+        await hang_up(url, sandbox, headers=key)
+
+        document = await ended(client, job["id"])
+
+        assert (202, "completed") == (status, document["status"])
+        assert (deletes(sandbox), len(sandbox.tasks)) == (0, 1)
