@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 from tests import node
 from tests.databases import Postgres
+from tests.ports import free_port
 
 from taxiway.journal import Journal
 from taxiway.logs import Logs
@@ -167,6 +168,18 @@ def journal(app: web.Application, url: str) -> Journal:
 def metrics(app: web.Application, url: str) -> Metrics:
     """The service's numbers."""
     return app[METRICS]
+
+
+@pytest.fixture(scope="session")
+def unused_tcp_port_factory() -> Callable[[], int]:
+    """Ports for processes that start; the kernel may give pytest-asyncio's to somebody else meanwhile."""
+    return free_port
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port for a process that starts."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

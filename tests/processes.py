@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from tests.ports import free_port
 
 from taxiway.cadence import every
 from taxiway.sandbox import Sandbox
@@ -23,20 +23,6 @@ TAXIWAY = ("-m", "taxiway")
 
 #: How long a start may take on a machine that has other things to do.
 START_S = 60.0
-
-
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """Return a port that nobody uses at the moment, and nobody was given before."""
-    while True:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = int(free.getsockname()[1])
-        if port not in _given:
-            _given.add(port)
-            return port
 
 
 async def until(holds: Callable[[], bool], *, within_s: float = START_S) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +15,7 @@ import orjson
 import pytest
 from aiohttp import ClientSession, web
 from PIL import Image
+from tests.ports import free_port
 
 from taxiway.sandbox import Sandbox, SandboxSettings
 from taxiway.server.running import listening
@@ -427,11 +427,3 @@ async def answering(url: str) -> None:
                 writer.close()
                 await writer.wait_closed()
                 return
-
-
-def free_port() -> int:
-    """Return a port that nobody has at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

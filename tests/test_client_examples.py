@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from tests.browsers import CHROMIUM, FLAGS
-from tests.processes import free_port
+from tests.ports import free_port
 
 from taxiway.sandbox import Sandbox, SandboxSettings
 from taxiway.settings import Secret, Settings

@@ -4,7 +4,6 @@ import re
 import runpy
 import shlex
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.ports import free_port
 
 from taxiway.config import load_settings
 from taxiway.config.knobs import KNOBS
@@ -173,14 +173,6 @@ def test_everything_bears_the_package_version(overlays: dict[str, list[Any]]) ->
     assert {f"taxiway:{VERSION}"} == said
 
 
-def free_ports() -> tuple[int, int]:
-    """Return two ports that nobody listens on."""
-    with socket.socket() as first, socket.socket() as second:
-        for each in (first, second):
-            each.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
-
-
 @contextmanager
 def pod_running(
     objects: list[Any], *, secrets: Path, data: Path, log: Path
@@ -190,7 +182,7 @@ def pod_running(
     Only what a machine cannot share is different: the ports, and where secrets and data are.
     """
     container = server(objects)["spec"]["containers"][0]
-    http, metrics = free_ports()
+    http, metrics = free_port(), free_port()
     variables = pod_environment(objects, secrets=secrets)
     environ = {
         **{name: text.replace("/var/lib/taxiway", str(data)) for name, text in variables.items()},

@@ -19,6 +19,7 @@ from pathlib import Path
 import aiohttp
 import orjson
 import pytest
+from tests.ports import free_port
 from tests.promises import kept
 
 from taxiway.cadence import every
@@ -79,7 +80,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The three proxies, with nothing behind them yet."""
     folder = tmp_path_factory.mktemp("proxies")
-    service, sandbox, *ports = proxies["free_ports"](2 + len(PROXIES))
+    service, sandbox, *ports = (free_port() for _ in range(2 + len(PROXIES)))
     with ExitStack() as stack:
         for name, port in zip(PROXIES, ports, strict=True):
             try:

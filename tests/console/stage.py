@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 from tests.browsers import CHROMIUM
+from tests.ports import free_port
 
 playwright: Any = None
 with suppress(ImportError):
@@ -42,9 +42,7 @@ class Program:
     """One of our programs in a process of its own, at a port that stays its own."""
 
     def __init__(self, folder: Path, *arguments: str, environ: dict[str, str]) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = int(free.getsockname()[1])
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._log = folder / f"{arguments[0]}.log"
         self._command = [sys.executable, "-m", "taxiway", *arguments, "--port", str(port)]
