@@ -48,6 +48,7 @@ def _serve(read: "Callable[[], Loaded]", all_loaded: "Callable[[], None]") -> No
     import sys
     from importlib.metadata import version
 
+    from taxiway.cli.garbage import make_room
     from taxiway.cli.lean import without
     from taxiway.cli.listening import listening
     from taxiway.cli.loops import run_fast
@@ -59,6 +60,7 @@ def _serve(read: "Callable[[], Loaded]", all_loaded: "Callable[[], None]") -> No
     from taxiway.server import running
 
     loaded = read()
+    make_room()
     settings = loaded.settings
 
     def ready(url: str) -> None:

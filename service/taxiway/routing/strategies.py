@@ -5,7 +5,6 @@ would only wait over there instead of here.
 """
 
 import random
-import statistics
 from collections.abc import Callable, Sequence
 
 from taxiway.routing.stations import Station
@@ -53,7 +52,7 @@ def weights(deployments: Sequence[Deployment]) -> list[float]:
         numbers = [getattr(each, name) for each in deployments]
         known = [float(number) for number in numbers if number is not None]
         if known:
-            usual = 1.0 if name == "weight" else statistics.mean(known)
+            usual = 1.0 if name == "weight" else sum(known) / len(known)
             found = [usual if number is None else float(number) for number in numbers]
             return found if sum(found) > 0 else [1.0] * len(found)
     return [1.0] * len(deployments)
@@ -82,7 +81,7 @@ def fastest(stations: Sequence[Station], *, routing: Routing, now_s: float) -> S
     known = [mean for mean in means if mean is not None]
     if not known:
         return stations
-    median_s = statistics.median(known)
+    median_s = _median(known)
     took = [median_s if mean is None else mean for mean in means]
     most = min(took) * (1 + routing.latency_buffer)
     return [s for s, took_s in zip(stations, took, strict=True) if took_s <= most]
@@ -103,3 +102,8 @@ def _drawn(stations: Sequence[Station], draw: random.Random) -> Station:
     if len(stations) == 1:
         return stations[0]
     return draw.choices(stations, weights=shares(stations))[0]
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered, half = sorted(values), len(values) // 2
+    return (ordered[half] + ordered[~half]) / 2

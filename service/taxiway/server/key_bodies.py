@@ -49,7 +49,8 @@ _SHOWN = "a key, or the `token` of one"
 class KeyFields(BaseModel):
     """What a key may do."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built when it is first used: many a service never has a key to make.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     key_alias: Annotated[
         _Label | None, Field(description="a label of at most 256 characters that no other key has")
@@ -97,7 +98,8 @@ class KeyUpdateBody(KeyFields):
 class KeyDeleteBody(BaseModel):
     """What `POST /key/delete` takes: one of the two."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built when it is first used: many a service never has a key to make.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     keys: Annotated[
         list[_KeyOrId] | None,
@@ -112,7 +114,8 @@ class KeyDeleteBody(BaseModel):
 class KeyBody(BaseModel):
     """What `POST /key/block`, `/key/unblock` and `/key/regenerate` take."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built when it is first used: many a service never has a key to make.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     key: Annotated[_KeyOrId, Field(description=_SHOWN)]
 

@@ -19,7 +19,8 @@ from taxiway.server.viewers import IDS_MAX, MANY, check_ids
 class TokenBody(BaseModel):
     """What `POST /v1/jobs/token` takes."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built when it is first used, which is by a browser.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     ids: Annotated[
         list[Annotated[str, Field(pattern="^job_[0-9A-Za-z]+$")]],
