@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from taxiway.providers import open_session
-from taxiway.providers.calls import Calls
+from taxiway.providers.calls import Calls, Connector
 from taxiway.providers.lines import ANSWER_MAX_BYTES, Reply
 
 pytestmark = pytest.mark.looptime(False)
@@ -342,6 +342,22 @@ async def test_a_kept_connection_is_given_back(monkeypatch: pytest.MonkeyPatch) 
             body = await response.read()
 
     assert (connections, body) == (1, b"2")
+
+
+async def test_deployments_share_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many deployments of one host do not keep all of its connections among themselves."""
+    monkeypatch.setattr("taxiway.providers.calls.KEPT_MAX", 3)
+    async with looking(answering(*[answer(b"1")] * 10)) as calls:
+        others = [Calls(calls.session, str(calls.base), headers={}, verify_tls=True) for _ in "ab"]
+        connector = calls.session.connector
+        assert isinstance(connector, Connector)
+        await asyncio.gather(*(get(each) for each in (calls, *others) for _ in range(2)))
+        kept = connector.kept
+        await asyncio.gather(*(get(each) for each in (calls, *others)))
+        for each in (calls, *others):
+            each.give_back()
+
+    assert (kept, connector.kept) == (3, 0)
 
 
 async def test_a_header_cannot_hold_another() -> None:

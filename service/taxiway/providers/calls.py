@@ -19,7 +19,8 @@ from yarl import URL
 
 from taxiway.providers.lines import Line, Reply
 
-#: Connections kept from call to call, at most: a quarter of what a host may have, so that others find some.
+#: Connections kept from call to call, at most, by all deployments together: a quarter of what a host may have, so
+#: that one deployment's do not keep another one waiting.
 KEPT_MAX = 64
 
 #: How long one is kept without a call. Then it is aiohttp's again, which closes it in time.
@@ -35,6 +36,8 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.lent: WeakSet[Calls] = WeakSet()
+        self.kept = 0
+        """How many they keep at the moment."""
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close every connection."""
@@ -58,10 +61,9 @@ class Calls:
         self.base = URL(base)
         self._headers = headers
         self._verify_tls = verify_tls
-        self._kept_max = 0
-        if isinstance(session.connector, Connector):
-            session.connector.lent.add(self)
-            self._kept_max = KEPT_MAX
+        self._pool = session.connector if isinstance(session.connector, Connector) else None
+        if self._pool is not None:
+            self._pool.lent.add(self)
         self._kept: list[Line] = []
         self._used: set[Line] = set()
         self._sweep: asyncio.TimerHandle | None = None
@@ -108,7 +110,7 @@ class Calls:
     def _next(self) -> Line | None:
         """Return the connection that was kept last, which is the likeliest to be sound still."""
         while self._kept:
-            line = self._kept.pop()
+            line = self._taken()
             if line.sound:
                 return line
             line.release()
@@ -132,14 +134,20 @@ class Calls:
     def give_back(self) -> None:
         """Let go of the connections that are kept."""
         while self._kept:
-            self._kept.pop().release()
+            self._taken().release()
 
     def _keep(self, line: Line) -> None:
-        if line.sound and len(self._kept) < self._kept_max:
+        if line.sound and self._pool is not None and self._pool.kept < KEPT_MAX:
             line.until_s = _now_s() + KEPT_S
+            self._pool.kept += 1
             self._kept.append(line)
         else:
             line.release()
+
+    def _taken(self, at: int = -1) -> Line:
+        if self._pool is not None:
+            self._pool.kept -= 1
+        return self._kept.pop(at)
 
     def _sweep_soon(self) -> None:
         loop = asyncio.get_running_loop()
@@ -153,7 +161,7 @@ class Calls:
                 line.late = True
                 line.abort()
         while self._kept and (now_s >= self._kept[0].until_s or not self._kept[0].sound):
-            self._kept.pop(0).release()
+            self._taken(0).release()
         if self._used or self._kept:
             self._sweep_soon()
 
