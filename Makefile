@@ -28,7 +28,7 @@ chaos: .venv/.dev ## kill the service hundreds of times and count what is lost: 
 	.venv/bin/python -m tests.chaos
 
 deploy-check: .venv/.dev ## render, validate and run everything under deploy/ for real
-	deploy/tests/run
+	deploy/tests/run $(TOOLS)
 
 image-check:     ## build the container image and look inside: some three minutes, needs root
 	deploy/tests/image
