@@ -10,10 +10,10 @@ help:            ## this list
 demo: .venv/.run ## from nothing to a saved image, with a local Runway: no key, no cost
 	@.venv/bin/taxiway demo
 
-# Some chapters watch real processes in real time, and a busy machine may stall one: what fails is tried once more, and
-# the summary lists it as RERUN. What fails twice has failed.
+# Two processes share the chapters (tests/workers.py). Some watch real processes in real time, and a busy machine may stall
+# one: what fails is tried once more, and the summary lists it as RERUN. What fails twice has failed.
 test: .venv/.dev ## the whole test suite
-	.venv/bin/python -m pytest --reruns 1
+	.venv/bin/python -m pytest -n 2 --reruns 1
 
 check: .venv/.dev ## lint, types, floors, spelling: what CI asks for beside the tests
 	.venv/bin/ruff check

@@ -9,7 +9,7 @@ import asyncio.constants
 import io
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +21,9 @@ from aiohttp import web
 from tests import node
 from tests.databases import Postgres
 from tests.ports import free_port
+from tests.workers import Chapters, machine
+from xdist import is_xdist_worker
+from xdist.remote import Producer
 
 from taxiway.journal import Journal
 from taxiway.logs import Logs
@@ -55,6 +58,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.looptime(start=start))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Chapters:
+    """Give whole chapters to the processes of `pytest -n`."""
+    return Chapters(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let nothing run beside a test that is marked `quiet`."""
+    if not is_xdist_worker(item):
+        return (yield)
+    with machine(alone=item.get_closest_marker("quiet") is not None):
+        return (yield)
 
 
 @pytest.fixture

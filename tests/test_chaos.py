@@ -13,7 +13,7 @@ from tests.chaos.forge import Forge
 from tests.chaos.ground import Ground
 from tests.chaos.rows import SQLITE, Row, Size, every_await_of_a_new_life, run, under_load, up
 
-pytestmark = pytest.mark.looptime(False)
+pytestmark = [pytest.mark.looptime(False), pytest.mark.quiet]
 
 SHORT = Size(every=8, jobs=30, kills=4)
 

@@ -138,6 +138,7 @@ class TestAFullHouse:
         assert sandbox.creates_by_prompt["one too many"] == 0
 
 
+@pytest.mark.quiet
 @pytest.mark.looptime(False)
 class TestInRealTime:
     """The same with a clock that nobody turns."""

@@ -75,6 +75,7 @@ def surroundings(folder: Path, **more: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "TMPDIR": str(folder), **more}
 
 
+@pytest.mark.quiet
 def test_the_demo_makes_an_image(shown: Shown) -> None:
     """A PNG of the size that was asked for lies in the current folder, within the promised time."""
     (name,) = (name for name in os.listdir(shown.folder) if name.endswith(".png"))

@@ -93,6 +93,7 @@ def test_lines_keep_their_order() -> None:
     assert stream.getvalue() == b"".join(b"%d\n" % number for number in range(2_000))
 
 
+@pytest.mark.quiet
 async def test_a_stalled_reader_does_not_stall_the_loop(pipe: Pipe) -> None:
     """While nobody reads the pipe, writing stays quick and the loop keeps its beat."""
     loop = asyncio.get_running_loop()

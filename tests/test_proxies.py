@@ -24,7 +24,7 @@ from tests.promises import kept
 
 from taxiway.cadence import every
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.looptime(False), pytest.mark.quiet, pytest.mark.timeout(400)]
 
 proxies = runpy.run_path(str(Path(__file__).parents[1] / "deploy" / "tests" / "proxies.py"))
 running = proxies["running"]

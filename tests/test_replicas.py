@@ -32,7 +32,7 @@ from tests.promises import kept
 from taxiway.cadence import every
 from taxiway.sandbox import Sandbox, SandboxSettings
 
-pytestmark = pytest.mark.looptime(False)
+pytestmark = [pytest.mark.looptime(False), pytest.mark.quiet]
 
 LEASE_S = 2.0
 

@@ -18,7 +18,7 @@ from tests.processes import GENERATIONS, MODEL, Service, ended, events
 
 from taxiway.sandbox import Sandbox, SandboxSettings
 
-pytestmark = pytest.mark.looptime(False)
+pytestmark = [pytest.mark.looptime(False), pytest.mark.quiet]
 
 JOBS = 200
 

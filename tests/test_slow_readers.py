@@ -24,7 +24,7 @@ from taxiway.server.running import listening
 from taxiway.settings import Settings
 from taxiway.transitions import accept
 
-pytestmark = pytest.mark.looptime(False)
+pytestmark = [pytest.mark.looptime(False), pytest.mark.quiet]
 
 #: How long a reader may take no byte in these tests, in seconds.
 DEADLINE_S = 1.0

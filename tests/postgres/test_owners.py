@@ -25,7 +25,7 @@ from taxiway.store import Store
 from taxiway.store.postgres import signals
 from taxiway.transitions import advance
 
-pytestmark = pytest.mark.looptime(False)
+pytestmark = [pytest.mark.looptime(False), pytest.mark.quiet]
 
 
 class TestReplicas:
