@@ -156,15 +156,14 @@ class TestInRealTime:
     async def test_a_hundred_at_once_are_as_good_as_parallel(
         self, client: aiohttp.ClientSession, probe: aiohttp.ClientSession
     ) -> None:
-        """A hundred half-second tasks do not take fifty seconds, and the probe answers all along."""
+        """A hundred half-second tasks are done in a few seconds, not in fifty, and the probe answers all along."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
 
         asking = asyncio.gather(*(ask(client, f"fox {number}") for number in range(100)))
         slowest_s = await slowest_probe_s(probe, asking)
         answers = await asking
-        took_s = loop.time() - began_s
 
         assert [(each.status, each.images) for each in answers] == [(200, 1)] * 100
-        assert took_s < 100 * 0.5 / 2
-        assert slowest_s < took_s / 2
+        assert loop.time() - began_s < 10
+        assert slowest_s < 3

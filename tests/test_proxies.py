@@ -20,7 +20,6 @@ import aiohttp
 import orjson
 import pytest
 from tests.ports import free_port
-from tests.promises import kept
 
 from taxiway.cadence import every
 
@@ -238,19 +237,10 @@ async def _journeys(world: World) -> Journeys:
 
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_a_stream_begins_at_once(journeys: Journeys, proxy: str) -> None:
-    """The first event of a stream has passed the proxy within half a second, or when a direct one is as slow."""
-    first = [
-        (heard["direct"].first_s, heard[proxy].first_s)
-        for heard in (journeys.busy, journeys.silent)
-    ]
+    """The first event of a stream has passed the proxy within half a second."""
+    first = [heard[proxy].first_s for heard in (journeys.busy, journeys.silent)]
 
-    assert [True, True] == [
-        # What a proxy holds back comes when there is more to tell, or at the end.
-        direct is not None
-        and behind is not None
-        and behind < min(max(0.5, 5 * direct), SECONDS / 2)
-        for direct, behind in first
-    ], first
+    assert [True, True] == [each is not None and each < 0.5 for each in first], first
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
@@ -307,7 +297,7 @@ async def test_a_drain_ends_streams_cleanly(world: World, tmp_path: Path) -> Non
             took_s = loop.time() - told_s
 
     assert 0 == code
-    assert kept(took_s, 2)
+    assert took_s < 2.0
 
 
 async def test_no_proxy_repeats_a_post(world: World) -> None:

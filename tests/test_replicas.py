@@ -27,7 +27,6 @@ from tests.processes import (
     posts,
     until,
 )
-from tests.promises import kept
 
 from taxiway.cadence import every
 from taxiway.sandbox import Sandbox, SandboxSettings
@@ -162,7 +161,7 @@ async def test_the_jobs_of_a_killed_replica_are_finished_by_the_other(
     jobs = [await ended(second.client, job_id) for job_id in ids]
     seen = await viewer
 
-    assert kept(took_s, LEASE_S + ADOPTION_S)
+    assert took_s < LEASE_S + ADOPTION_S
     assert ["completed"] * 10 == [job["status"] for job in jobs]
     assert bought == set(sandbox.tasks) == upstream_ids(jobs)
     assert seen[-1][0] == "job.completed"
@@ -175,19 +174,16 @@ async def test_a_viewer_of_any_replica_sees_all_of_it(
     """Progress and end of a job reach the viewers of another replica than its owner, without delay."""
     first, second = replicas
     job_id = await ask(first.client, "a fox that is watched")
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
+    began_s = asyncio.get_running_loop().time()
 
-    async def timed(each: Replica) -> tuple[list[tuple[str, str]], float]:
-        return await watch(each, job_id), loop.time() - began_s
+    here, there = await asyncio.gather(watch(first, job_id), watch(second, job_id))
 
-    (here, here_s), (there, there_s) = await asyncio.gather(timed(first), timed(second))
-
+    took_s = asyncio.get_running_loop().time() - began_s
     ticks = [name for name, _ in there].count("job.progress")
     assert [here[-1]] == [there[-1]]
     assert there[-1][0] == "job.completed"
     assert ticks >= 3
-    assert there_s < 1.5 * here_s
+    assert took_s < 5
 
 
 @pytest.mark.parametrize("name", ["x_stainless_retry_count", "Idempotency_Key"])
@@ -245,7 +241,7 @@ async def test_any_replica_can_stop_a_job(
 
     assert (200, "cancelled") == (status, job["status"])
     assert ["DELETED"] == [task.status for task in sandbox.tasks.values()]
-    assert kept(took_s, 2)
+    assert took_s < 2
 
 
 async def test_a_stopping_replica_hands_its_jobs_over(
@@ -274,7 +270,7 @@ async def test_a_stopping_replica_hands_its_jobs_over(
     jobs = [await ended(second.client, job_id) for job_id in ids]
 
     assert (1, 0) == (len(owners), code)
-    assert kept(took_s, 1)
+    assert took_s < 1.0
     assert ["completed"] * 10 == [job["status"] for job in jobs]
     assert bought == set(sandbox.tasks) == upstream_ids(jobs)
     assert {"handover"} == {line["cause"] for line in lines(second, "job.recovered")}
